@@ -1,0 +1,21 @@
+/* udp.h: UDP sockets as both shells use them: non-blocking, closed on exec, don't-fragment, with the
+ * local address of every datagram (IP_PKTINFO, IPV6_RECVPKTINFO); v6 sockets are v6 only. */
+#ifndef NET_UDP_H
+#define NET_UDP_H
+#include <stddef.h>
+#include <stdint.h>
+#include "wire/addr.h"
+#include "wire/vtime.h"
+
+/* Opens and binds (port 0: any; an all-zero ip: every address of the family); returns the descriptor, or
+ * -errno. *ret_local is what it was bound to. */
+int udp_open(const struct addr *bind_to, struct addr *ret_local);
+/* One datagram; returns its size (a longer one than cap: cap + 1), or -errno (-EAGAIN: none left). from and
+ * local are canonical (addr.h); local's port is 0. ICMP errors of earlier sends are swallowed. */
+int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct addr *ret_local);
+/* Sends; local may be NULL or ADDR_NONE (the system picks). ttl 0: the system's. Returns 0 or -errno. A full
+ * queue (-EAGAIN, -ENOBUFS) is loss and 0. */
+int udp_send(int fd, const struct addr *local, const struct addr *to, uint8_t ttl, const uint8_t *at, size_t size);
+/* CLOCK_BOOTTIME. */
+vtime_us net_now(void);
+#endif
