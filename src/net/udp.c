@@ -1,0 +1,204 @@
+#include "net/udp.h"
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SWALLOW_MAX = 16, /* ICMP errors in a row before the loop gets a chance to do something else */
+};
+
+union sockaddr_any {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t sockaddr_from(union sockaddr_any *ret, const struct addr *a)
+{
+    memset(ret, 0, sizeof *ret);
+    if (a->family == ADDR_V6) {
+        ret->v6.sin6_family = AF_INET6;
+        ret->v6.sin6_port = htons(a->port);
+        memcpy(&ret->v6.sin6_addr, a->ip, 16);
+        return sizeof ret->v6;
+    }
+    ret->v4.sin_family = AF_INET;
+    ret->v4.sin_port = htons(a->port);
+    memcpy(&ret->v4.sin_addr, a->ip, 4);
+    return sizeof ret->v4;
+}
+
+static void sockaddr_to(struct addr *ret, const union sockaddr_any *from)
+{
+    memset(ret, 0, sizeof *ret);
+    if (from->any.sa_family == AF_INET6)
+        addr_from_ip(ret, from->v6.sin6_addr.s6_addr, 16, ntohs(from->v6.sin6_port));
+    else if (from->any.sa_family == AF_INET)
+        addr_from_ip(ret, (const uint8_t *)&from->v4.sin_addr, 4, ntohs(from->v4.sin_port));
+}
+
+static int set_option(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* PMTUDISC_PROBE sets DF and ignores what the kernel believes about the path: 1,200 bytes are meant to
+ * fit, and a forged ICMP must not be able to shrink that. */
+static int prepare(int fd, bool v6)
+{
+    if (v6)
+        return set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) | set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) |
+               set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) | set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+}
+
+int udp_open(const struct addr *bind_to, struct addr *ret_local)
+{
+    assert(bind_to->family == ADDR_V4 || bind_to->family == ADDR_V6);
+    const bool v6 = bind_to->family == ADDR_V6;
+    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+
+    union sockaddr_any at;
+    socklen_t size = sockaddr_from(&at, bind_to);
+    if (prepare(fd, v6) != 0 || bind(fd, &at.any, size) != 0 || getsockname(fd, &at.any, &size) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    *ret_local = *bind_to; /* keeps the family of an all-zero ip */
+    ret_local->port = ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port);
+    return fd;
+}
+
+/* Errors that an earlier datagram's ICMP answer may leave on the socket: the network's weather. */
+static bool is_weather(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case EMSGSIZE:
+    case EACCES:
+    case EPERM:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void read_local(struct msghdr *message, struct addr *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            addr_from_ip(ret, (const uint8_t *)&info.ipi_spec_dst, 4, 0);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            addr_from_ip(ret, info.ipi6_addr.s6_addr, 16, 0);
+        }
+    }
+}
+
+int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct addr *ret_local)
+{
+    for (int i = 0; i < SWALLOW_MAX; i++) {
+        union sockaddr_any from = {0};
+        _Alignas(struct cmsghdr) uint8_t control[256];
+        struct iovec part = {.iov_base = at, .iov_len = cap};
+        struct msghdr message = {.msg_name = &from,
+                                 .msg_namelen = sizeof from,
+                                 .msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control,
+                                 .msg_controllen = sizeof control};
+        ssize_t size = recvmsg(fd, &message, 0);
+        if (size < 0) {
+            if (is_weather(errno))
+                continue;
+            return -errno;
+        }
+        sockaddr_to(ret_from, &from);
+        read_local(&message, ret_local);
+        return message.msg_flags & MSG_TRUNC ? (int)cap + 1 : (int)size;
+    }
+    return -EAGAIN;
+}
+
+static void append_control(struct msghdr *message, int level, int type, const void *value, size_t size)
+{
+    struct cmsghdr c = {.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
+    uint8_t *at = (uint8_t *)message->msg_control + message->msg_controllen;
+    memcpy(at, &c, sizeof c);
+    memcpy(at + CMSG_LEN(0), value, size);
+    message->msg_controllen += CMSG_SPACE(size);
+}
+
+static void append_source(struct msghdr *message, const struct addr *local)
+{
+    if (local->family == ADDR_V6) {
+        struct in6_pktinfo info = {0};
+        memcpy(&info.ipi6_addr, local->ip, 16);
+        append_control(message, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+    } else {
+        struct in_pktinfo info = {0};
+        memcpy(&info.ipi_spec_dst, local->ip, 4);
+        append_control(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    }
+}
+
+int udp_send(int fd, const struct addr *local, const struct addr *to, uint8_t ttl, const uint8_t *at, size_t size)
+{
+    if (to->family != ADDR_V4 && to->family != ADDR_V6)
+        return -EAFNOSUPPORT;
+    if (to->port == 0)
+        return -EINVAL;
+
+    union sockaddr_any sockaddr;
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)at, .iov_len = size};
+    struct msghdr message = {.msg_name = &sockaddr,
+                             .msg_namelen = sockaddr_from(&sockaddr, to),
+                             .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control};
+    if (local != NULL && local->family == to->family)
+        append_source(&message, local);
+    if (ttl != 0) {
+        int hops = ttl;
+        bool v6 = to->family == ADDR_V6;
+        append_control(&message, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, &hops, sizeof hops);
+    }
+    if (message.msg_controllen == 0)
+        message.msg_control = NULL;
+
+    while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) {
+        if (errno == EINTR)
+            continue;
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
+    }
+    return 0;
+}
+
+vtime_us net_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (vtime_us)t.tv_sec * 1000000U + (vtime_us)t.tv_nsec / 1000U;
+}
