@@ -1,11 +1,10 @@
-# make            build/p2p-server and build/p2p-client
-# make test       install what is missing, build, lint, run every test
-# make demo       install what is missing, build, and show a chat through two simulated NATs
-# make lint       layering, purity of the cores, format
-# SAN=1           AddressSanitizer and UBSan (in build/san-gcc or build/san-clang);  CC=clang  the other compiler
+# make help       what can be made
+# Out of tree: everything goes to build/, or with SAN=1 to build/san-gcc, with CC=clang to build/clang, with
+# both to build/san-clang. `B=somewhere` overrides that.
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
+.SUFFIXES:
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
@@ -18,20 +17,37 @@ compiler := $(if $(findstring clang,$(CC)),clang,gcc)
 ifeq ($(SAN),1)
 B := build/san-$(compiler)
 san_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS    ?= -O1 -g
 else
 B := $(if $(filter clang,$(compiler)),build/clang,build)
+san_flags :=
+# What a packager replaces by passing flags of his own.
+CFLAGS    ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+LDFLAGS   ?= -Wl,-z,relro,-z,now
 endif
 
-pkg_config = $(shell pkg-config $(1) $(2) 2>/dev/null)
+# Libraries by who may use them; `make test` installs them if they are missing.
 libs_wire   := libprotobuf-c libsodium libutf8proc
 libs_loop   := libevent_core
 libs_client := libedit jansson
+pkg_config  = $(shell pkg-config $(1) $(2) 2>/dev/null)
+lib_cflags := $(call pkg_config,--cflags,$(libs_wire) $(libs_loop) $(libs_client))
+server_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop))
+client_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_client)) -pthread
+test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,cmocka)
 
-CFLAGS   ?= -O2 -g
+ifeq ($(and $(server_ldlibs),$(client_ldlibs)),)
+ifneq ($(filter-out test demo deps clean help uninstall,$(or $(MAKECMDGOALS),all)),)
+$(warning some libraries are missing; `make deps` installs them)
+endif
+endif
+
 warnings := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-all_cflags := -std=c11 -D_GNU_SOURCE -DP2P_VERSION='"$(VERSION)"' $(warnings) -Isrc -I$(B)/gen $(san_flags) -MMD -MP $(CFLAGS)
-generated_cflags := -std=c11 -I$(B)/gen $(san_flags) -MMD -MP $(CFLAGS) -w
+common_flags := -std=c11 -D_GNU_SOURCE -DP2P_VERSION='"$(VERSION)"' -fPIE -Isrc -I$(B)/gen $(san_flags) $(lib_cflags) -MMD -MP
+compile = $(CC) $(common_flags) $(CPPFLAGS) $(CFLAGS)
+link    = $(CC) -pie $(san_flags) $(CFLAGS) $(LDFLAGS)
 
+# ---- sources: the folders are the architecture ----
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 
 wire_src   := $(sort $(wildcard src/wire/*.c))
@@ -41,58 +57,94 @@ server_pure_src := $(sort $(wildcard src/server/core*.c))
 server_src := $(sort $(filter-out $(server_pure_src) src/server/main.c,$(wildcard src/server/*.c)))
 client_src := $(sort $(filter-out src/client/main.c,$(wildcard src/client/*.c)))
 sim_src    := $(sort $(filter-out tests/sim/test_%.c tests/sim/main.c,$(wildcard tests/sim/*.c)))
-test_src   := $(sort $(wildcard tests/test_*.c) $(wildcard tests/sim/test_*.c))
-tests      := $(patsubst %.c,$(B)/%,$(test_src))
+test_src   := $(sort $(wildcard tests/test_*.c) $(wildcard tests/sim/test_*.c tests/sim/main.c))
 
-generated := $(B)/gen/p2p.pb-c
-pure_objects := $(call objects,$(wire_src) $(peer_src) $(server_pure_src))
+pure_objects   := $(call objects,$(wire_src) $(peer_src) $(server_pure_src))
+server_objects := $(call objects,src/server/main.c $(server_src) $(server_pure_src) $(net_src) $(wire_src))
+client_objects := $(call objects,src/client/main.c $(client_src) $(peer_src) $(net_src) $(wire_src))
+test_objects   := $(call objects,$(sim_src) $(client_src) $(server_src) $(net_src)) $(pure_objects)
+tests          := $(patsubst %.c,$(B)/%,$(test_src))
+generated      := $(B)/gen/p2p.pb-c
 
-.PHONY: all test lint demo clean install check-deps tests
+# ---- programs ----
+.PHONY: all tests test lint demo format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
-$(B)/p2p-server: $(call objects,src/server/main.c $(server_src) $(server_pure_src) $(net_src) $(wire_src)) $(generated).o
-	$(CC) $(san_flags) $(LDFLAGS) -o $@ $^ $(call pkg_config,--libs,$(libs_wire) $(libs_loop))
+$(B)/p2p-server: $(server_objects) $(generated).o
+	$(link) -o $@ $^ $(server_ldlibs) $(LDLIBS)
 
-$(B)/p2p-client: $(call objects,src/client/main.c $(client_src) $(peer_src) $(net_src) $(wire_src)) $(generated).o
-	$(CC) $(san_flags) $(LDFLAGS) -o $@ $^ $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_client)) -pthread
+$(B)/p2p-client: $(client_objects) $(generated).o
+	$(link) -o $@ $^ $(client_ldlibs) $(LDLIBS)
 
 $(generated).c $(generated).h &: proto/p2p.proto
 	@mkdir -p $(@D)
 	protoc-c --proto_path=proto --c_out=$(B)/gen p2p.proto
 
-$(generated).o: $(generated).c
-	$(CC) $(generated_cflags) -c -o $@ $<
+# Generated code is not ours to warn about.
+$(generated).o: $(generated).c $(B)/flags
+	$(compile) -w -c -o $@ $<
 
-# Every object may be rebuilt when the schema, the Makefile or a header changes.
-$(B)/src/wire/codec.o: $(generated).h
-$(B)/%.o: %.c Makefile
+# The header is generated before anything is compiled; who really includes it says the .d file.
+$(B)/%.o: %.c $(B)/flags | $(generated).h
 	@mkdir -p $(@D)
-	$(CC) $(all_cflags) $(call pkg_config,--cflags,$(libs_wire) $(libs_loop) $(libs_client)) -c -o $@ $<
+	$(compile) $(warnings) -c -o $@ $<
+
+# Changes only when the command line does, and then everything is compiled anew.
+flags_line := $(CC) $(common_flags) $(warnings) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(flags_line))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(flags_line))' >$@
+FORCE:
 
 # ---- tests ----
 tests: $(tests)
-$(B)/tests/%: $(B)/tests/%.o $(call objects,$(sim_src) $(client_src) $(peer_src) $(server_src) $(server_pure_src) $(net_src) $(wire_src)) $(generated).o
-	$(CC) $(san_flags) $(LDFLAGS) -o $@ $^ $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_client) cmocka) -pthread
+$(tests): $(B)/%: $(B)/%.o $(test_objects) $(generated).o
+	$(link) -o $@ $^ $(test_ldlibs) $(LDLIBS)
 
-test: check-deps
-	$(MAKE) all tests
-	tests/run.sh $(B)
+# The libraries may only now be installed, so what pkg-config says is asked again by a second make.
+test:
+	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
+	@$(MAKE) --no-print-directory all tests
+	@CC='$(CC)' tests/run.sh $(B)
 
 lint: $(pure_objects)
-	scripts/lint.sh $(B)
+	@scripts/lint.sh $(B)
 
-demo: check-deps
-	$(MAKE) all
-	scripts/demo.sh $(B)
+demo:
+	@scripts/install-deps.sh build run
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh $(B)
 
-check-deps:
+# ---- house ----
+format:
+	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c)
+
+deps:
 	@scripts/install-deps.sh
 
 install: all
 	install -D -m 755 $(B)/p2p-server $(DESTDIR)$(PREFIX)/bin/p2p-server
 	install -D -m 755 $(B)/p2p-client $(DESTDIR)$(PREFIX)/bin/p2p-client
 
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/p2p-server $(DESTDIR)$(PREFIX)/bin/p2p-client
+
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+help:
+	@echo 'make            build/p2p-server and build/p2p-client'
+	@echo 'make test       install what is missing, build, lint, run every test'
+	@echo 'make demo       install what is missing, build, show a chat through two NATs'
+	@echo 'make lint       layering, purity of the cores, format, sizes'
+	@echo 'make tests      the test programs, without running them'
+	@echo 'make format     clang-format over the sources'
+	@echo 'make deps       install every package that any target wants'
+	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)    (and: make uninstall)'
+	@echo 'make clean      remove build/'
+	@echo
+	@echo 'SAN=1           AddressSanitizer and UBSan, in a folder of its own'
+	@echo 'CC=clang        the other compiler, in a folder of its own'
+
+all_objects := $(server_objects) $(client_objects) $(test_objects) $(call objects,$(test_src)) $(generated).o
+-include $(sort $(all_objects:.o=.d))
