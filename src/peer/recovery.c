@@ -1,0 +1,261 @@
+#include "peer/recovery.h"
+#include <assert.h>
+#include <string.h>
+#include "wire/limits.h"
+
+/* Backoff ends here: after a blackout of any length the peer is tried again within this time. */
+#define PTO_MAX_US VTIME_S(8)
+
+static struct sent_packet *at(struct recovery *r, uint32_t i)
+{
+    return &r->sent[(r->first + i) % SENT_PACKETS_MAX];
+}
+
+void recovery_init(struct recovery *r)
+{
+    r->first = r->count = 0;
+    r->path = 0;
+    r->has_acked = false;
+    r->outstanding = 0;
+    r->pto_count = 0;
+    r->lost_count = 0;
+    recovery_path_changed(r, 0, false);
+}
+
+void recovery_path_changed(struct recovery *r, vtime_us now, bool keep)
+{
+    r->pto_count = 0;
+    r->pace_at = now;
+    if (keep)
+        return;
+    r->path++;
+    r->has_rtt = false;
+    r->latest_rtt = r->min_rtt = 0;
+    r->smoothed_rtt = INITIAL_RTT_US; /* s6.2.2 */
+    r->rttvar = INITIAL_RTT_US / 2;
+    r->window = INITIAL_WINDOW_BYTES;
+    r->ssthresh = UINT32_MAX;
+    r->in_flight = 0;
+    r->recovery_start = 0;
+    r->loss_time = VTIME_NEVER;
+    for (uint32_t i = 0; i < r->count; i++)
+        if (at(r, i)->outstanding)
+            r->loss_time = now; /* old packets get their time threshold checked at the next timeout */
+}
+
+vtime_us recovery_pto(const struct recovery *r) /* s6.2.1 */
+{
+    vtime_us var = 4 * r->rttvar;
+    return r->smoothed_rtt + (var > GRANULARITY_US ? var : GRANULARITY_US) + ACK_DELAY_MAX_US;
+}
+
+bool recovery_has_slot(const struct recovery *r)
+{
+    return r->count < SENT_PACKETS_MAX;
+}
+
+bool recovery_may_send(const struct recovery *r, vtime_us now)
+{
+    return recovery_has_slot(r) && r->in_flight + DATAGRAM_BYTES_MAX <= r->window && now >= r->pace_at;
+}
+
+vtime_us recovery_pace_at(const struct recovery *r)
+{
+    return r->pace_at;
+}
+
+/* s7.7: bursts of PACING_BURST_PACKETS, beyond that 1.25 windows a round trip. */
+static void pace(struct recovery *r, vtime_us now, uint32_t bytes)
+{
+    vtime_us per_packet = r->smoothed_rtt * bytes * 4 / (5 * (vtime_us)r->window);
+    vtime_us burst = per_packet * PACING_BURST_PACKETS;
+    if (r->pace_at + burst < now)
+        r->pace_at = now - burst;
+    /* pace_at runs behind now by at most a burst; the next packet waits once it has caught up. */
+    r->pace_at += per_packet;
+}
+
+void recovery_sent(struct recovery *r, vtime_us now, const struct sent_packet *p)
+{
+    assert(recovery_has_slot(r));
+    struct sent_packet *s = at(r, r->count++);
+    *s = *p;
+    s->sent_at = now;
+    s->path = r->path;
+    s->outstanding = true;
+    s->repeated = false;
+    r->outstanding++;
+    r->in_flight += p->bytes;
+    r->eliciting_sent_at = now;
+    pace(r, now, p->bytes);
+}
+
+static void settle(struct recovery *r, struct sent_packet *p)
+{
+    p->outstanding = false;
+    r->outstanding--;
+    if (p->path == r->path)
+        r->in_flight -= p->bytes;
+}
+
+static void drop_settled(struct recovery *r)
+{
+    while (r->count > 0 && !r->sent[r->first].outstanding) {
+        r->first = (r->first + 1) % SENT_PACKETS_MAX;
+        r->count--;
+    }
+}
+
+static void sample_rtt(struct recovery *r, vtime_us sample, vtime_us ack_delay) /* s5 */
+{
+    r->latest_rtt = sample > 0 ? sample : 1;
+    if (!r->has_rtt) {
+        r->has_rtt = true;
+        r->min_rtt = r->smoothed_rtt = r->latest_rtt;
+        r->rttvar = r->latest_rtt / 2;
+        return;
+    }
+    r->min_rtt = vtime_min(r->min_rtt, r->latest_rtt);
+    ack_delay = vtime_min(ack_delay, VTIME_MS(250));
+    vtime_us adjusted = r->latest_rtt >= r->min_rtt + ack_delay ? r->latest_rtt - ack_delay : r->latest_rtt;
+    vtime_us diff = r->smoothed_rtt > adjusted ? r->smoothed_rtt - adjusted : adjusted - r->smoothed_rtt;
+    r->rttvar = (3 * r->rttvar + diff) / 4;
+    r->smoothed_rtt = (7 * r->smoothed_rtt + adjusted) / 8;
+}
+
+static void grow(struct recovery *r, const struct sent_packet *p) /* s7.3 */
+{
+    if (p->path != r->path || (r->recovery_start != 0 && p->sent_at <= r->recovery_start))
+        return;
+    if (r->in_flight + 3 * DATAGRAM_BYTES_MAX < r->window / 2)
+        return; /* limited by the application (s7.8) */
+    if (r->window < r->ssthresh)
+        r->window += p->bytes;
+    else
+        r->window += (uint32_t)((uint64_t)DATAGRAM_BYTES_MAX * p->bytes / r->window);
+}
+
+static void congestion_event(struct recovery *r, vtime_us now, vtime_us sent_at) /* s7.3.2 */
+{
+    if (r->recovery_start != 0 && sent_at <= r->recovery_start)
+        return;
+    r->recovery_start = now;
+    r->ssthresh = r->window / 2;
+    r->window = r->ssthresh > MINIMUM_WINDOW_BYTES ? r->ssthresh : MINIMUM_WINDOW_BYTES;
+}
+
+static vtime_us loss_delay(const struct recovery *r) /* s6.1.2 */
+{
+    vtime_us rtt = r->smoothed_rtt > r->latest_rtt ? r->smoothed_rtt : r->latest_rtt;
+    rtt = rtt * 9 / 8;
+    return rtt > GRANULARITY_US ? rtt : GRANULARITY_US;
+}
+
+static void detect_lost(struct recovery *r, vtime_us now, recovery_fate *fate, void *context) /* A.10 */
+{
+    vtime_us delay = loss_delay(r), oldest = VTIME_NEVER, newest = 0;
+    r->loss_time = VTIME_NEVER;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct sent_packet *p = at(r, i);
+        bool same_path = p->path == r->path;
+        if (!p->outstanding)
+            continue;
+        if (same_path && (!r->has_acked || p->number > r->largest_acked))
+            continue;
+        bool overtaken = same_path && r->largest_acked >= p->number + PACKET_THRESHOLD;
+        if (!overtaken && p->sent_at + delay > now) {
+            r->loss_time = vtime_min(r->loss_time, p->sent_at + delay);
+            continue;
+        }
+        settle(r, p);
+        r->lost_count++;
+        if (same_path) {
+            oldest = vtime_min(oldest, p->sent_at);
+            newest = p->sent_at > newest ? p->sent_at : newest;
+        }
+        if (!p->repeated)
+            fate(context, p, PACKET_LOST);
+    }
+    if (oldest != VTIME_NEVER) {
+        congestion_event(r, now, newest);
+        if (r->has_rtt && newest - oldest > 3 * recovery_pto(r)) /* s7.6 */
+            r->window = MINIMUM_WINDOW_BYTES;
+    }
+    drop_settled(r);
+}
+
+static bool covers(const struct frame_ack *ack, uint64_t number)
+{
+    for (unsigned i = 0; i < ack->range_count; i++)
+        if (number >= ack->ranges[i].first)
+            return number <= ack->ranges[i].last;
+    return false;
+}
+
+bool recovery_acked(struct recovery *r, vtime_us now, const struct frame_ack *ack, uint64_t next, recovery_fate *fate,
+                    void *context)
+{
+    uint64_t largest = ack->ranges[0].last;
+    if (largest >= next)
+        return false;
+    bool progress = false;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct sent_packet *p = at(r, i);
+        if (!p->outstanding || !covers(ack, p->number))
+            continue;
+        progress = true;
+        settle(r, p);
+        if (p->path == r->path) {
+            if (p->number == largest)
+                sample_rtt(r, now - p->sent_at, ack->delay_us);
+            if (!r->has_acked || p->number > r->largest_acked)
+                r->largest_acked = p->number;
+            r->has_acked = true;
+        }
+        grow(r, p);
+        fate(context, p, PACKET_ACKED);
+    }
+    if (progress) {
+        r->pto_count = 0;
+        detect_lost(r, now, fate, context);
+    }
+    return true;
+}
+
+vtime_us recovery_deadline(const struct recovery *r) /* A.8 */
+{
+    if (r->outstanding == 0)
+        return VTIME_NEVER;
+    if (r->loss_time != VTIME_NEVER)
+        return r->loss_time;
+    vtime_us pto = recovery_pto(r) << (r->pto_count < 10 ? r->pto_count : 10);
+    return r->eliciting_sent_at + vtime_min(pto, PTO_MAX_US);
+}
+
+bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, void *context) /* A.9 */
+{
+    if (now < recovery_deadline(r))
+        return false;
+    if (r->loss_time != VTIME_NEVER) {
+        detect_lost(r, now, fate, context);
+        return false;
+    }
+    r->pto_count++;
+    r->eliciting_sent_at = now; /* the next one counts from here even if no path can carry a probe now */
+    unsigned repeated = 0;
+    for (uint32_t i = 0; i < r->count && repeated < 2; i++) {
+        struct sent_packet *p = at(r, i);
+        if (!p->outstanding)
+            continue;
+        fate(context, p, PACKET_LOST);
+        p->repeated = true;
+        repeated++;
+    }
+    return true;
+}
+
+void recovery_heard(struct recovery *r)
+{
+    if (r->pto_count > 2)
+        r->pto_count = 2;
+}
