@@ -47,6 +47,15 @@ common_flags := -std=c11 -D_GNU_SOURCE -DP2P_VERSION='"$(VERSION)"' -fPIE -Isrc 
 compile = $(CC) $(common_flags) $(CPPFLAGS) $(CFLAGS)
 link    = $(CC) -pie $(san_flags) $(CFLAGS) $(LDFLAGS)
 
+# One short line for each step; V=1 shows the commands.
+ifeq ($(V),1)
+say = @:
+quiet :=
+else
+say = @printf '  %-5s %s\n'
+quiet := @
+endif
+
 # ---- sources: the folders are the architecture ----
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 
@@ -71,23 +80,28 @@ generated      := $(B)/gen/p2p.pb-c
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
-	$(link) -o $@ $^ $(server_ldlibs) $(LDLIBS)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $^ $(server_ldlibs) $(LDLIBS)
 
 $(B)/p2p-client: $(client_objects) $(generated).o
-	$(link) -o $@ $^ $(client_ldlibs) $(LDLIBS)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $^ $(client_ldlibs) $(LDLIBS)
 
 $(generated).c $(generated).h &: proto/p2p.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=proto --c_out=$(B)/gen p2p.proto
+	$(say) PROTO $<
+	$(quiet)protoc-c --proto_path=proto --c_out=$(B)/gen p2p.proto
 
 # Generated code is not ours to warn about.
 $(generated).o: $(generated).c $(B)/flags
-	$(compile) -w -c -o $@ $<
+	$(say) CC $<
+	$(quiet)$(compile) -w -c -o $@ $<
 
 # The header is generated before anything is compiled; who really includes it says the .d file.
 $(B)/%.o: %.c $(B)/flags | $(generated).h
 	@mkdir -p $(@D)
-	$(compile) $(warnings) -c -o $@ $<
+	$(say) CC $<
+	$(quiet)$(compile) $(warnings) -c -o $@ $<
 
 # Changes only when the command line does, and then everything is compiled anew.
 flags_line := $(CC) $(common_flags) $(warnings) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
@@ -99,7 +113,8 @@ FORCE:
 # ---- tests ----
 tests: $(tests)
 $(tests): $(B)/%: $(B)/%.o $(test_objects) $(generated).o
-	$(link) -o $@ $^ $(test_ldlibs) $(LDLIBS)
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $^ $(test_ldlibs) $(LDLIBS)
 
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
@@ -143,6 +158,7 @@ help:
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)    (and: make uninstall)'
 	@echo 'make clean      remove build/'
 	@echo
+	@echo 'V=1             show the commands'
 	@echo 'SAN=1           AddressSanitizer and UBSan, in a folder of its own'
 	@echo 'CC=clang        the other compiler, in a folder of its own'
 

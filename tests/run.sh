@@ -71,6 +71,7 @@ skip_reasons() {
     if [ "$1" = cmocka ]; then
         awk '/^\[ RUN      \] /            { open = 1; said = ""; next }
              /^\[  SKIPPED \] / && open    { print "       " $0 (said ? ":" said : " (gave no reason)"); open = 0 }
+             /^\[       OK \] |^\[  FAILED  \] / { open = 0 }
                                           { said = said " " $0 }' "$2"
     else
         grep -i skip "$2" | grep -vE '^[0-9]+ passed' | sed 's/^/       /'
