@@ -291,11 +291,11 @@ static void test_counts(void **state)
     codec_decode(&c, (const uint8_t *)"\x0dP2P1\xa2\x01\x00", 8, &f);
     codec_decode(&c, (const uint8_t *)"\x0dP2P1\x42\x00", 7, &f);
     codec_decode_inner(&c, &(struct bytes){(const uint8_t *)"\x02\x42\x00", 3}, &f);
-    for (int r = 0; r < DECODE_RESULTS; r++)
+    for (enum decode_result r = 0; r < DECODE_RESULTS; r++)
         assert_int_equal(c.counts[r], r == DECODE_MEMORY ? 0 : 1);
     assert_string_equal(decode_result_name(DECODE_OK), "ok");
-    for (int r = 0; r < DECODE_RESULTS; r++) {
-        for (int q = 0; q < r; q++)
+    for (enum decode_result r = 0; r < DECODE_RESULTS; r++) {
+        for (enum decode_result q = 0; q < r; q++)
             assert_string_not_equal(decode_result_name(r), decode_result_name(q));
     }
 }
