@@ -29,9 +29,10 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-export P2P_BUILD=$build
-export P2P_SERVER='' P2P_KEYWORD=''
 unset P2P_SERVER P2P_KEYWORD
+export P2P_BUILD=$build
+# Sanitized programs are a few times slower; deadlines of the tests stretch with them.
+if grep -q __asan_init "$build/p2p-server" 2>/dev/null; then export P2P_TIME_SCALE=${P2P_TIME_SCALE:-3}; fi
 export CC=${CC:-gcc}
 export LC_ALL=C.UTF-8 PYTHONFAULTHANDLER=1 PYTHONDONTWRITEBYTECODE=1 CMOCKA_MESSAGE_OUTPUT=STDOUT
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_stack_use_after_return=1}
@@ -66,6 +67,19 @@ count_line() {
     echo "$1 $3 ${5:-0}"
 }
 
+# The processes that a job has left behind, known by the TMPDIR that it gave them. Ends them and says so.
+leftovers() {
+    local file pid
+    grep -lzsxF "TMPDIR=$scratch/$1.tmp" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
+        pid=${file#/proc/}
+        pid=${pid%/environ}
+        # Zombies and what is just ending have no command line any more.
+        [ -n "$(tr -d '\0' 2>/dev/null <"/proc/$pid/cmdline")" ] || continue
+        echo "left behind: process $pid: $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
+        kill -KILL "$pid" 2>/dev/null
+    done
+}
+
 # What a cmocka test printed before it skipped; in scripts the lines that speak of skipping.
 skip_reasons() {
     if [ "$1" = cmocka ]; then
@@ -78,13 +92,13 @@ skip_reasons() {
     fi
 }
 
-# report KIND NAME STATUS OUTPUT SECONDS
+# report KIND NAME STATUS OUTPUT SECONDS LEFTOVERS
 report() {
-    local kind=$1 name=$2 status=$3 out=$4 seconds=$5 counts bad_names p f s what=ok
+    local kind=$1 name=$2 status=$3 out=$4 seconds=$5 left=$6 counts bad_names p f s what=ok
     if [ "$kind" = cmocka ]; then counts=$(count_cmocka "$out"); else counts=$(count_line "$out"); fi
     bad_names=$(sed 1d <<<"$counts")
     read -r p f s <<<"$counts"
-    [ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+    [ "$status" -eq 0 ] && [ -z "$left" ] || [ "$f" -gt 0 ] || f=1
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     [ "$f" -eq 0 ] || what=FAIL
     printf '%-4s %-28s %4d passed' "$what" "$name" "$p"
@@ -98,6 +112,7 @@ report() {
         *) echo "       status $status" ;;
         esac
         [ -z "$bad_names" ] || while read -r name; do echo "       not passed: $name"; done <<<"$bad_names"
+        [ -z "$left" ] || echo "       $left"
         tail -n 120 "$out" | sed 's/^/     | /'
     fi
 }
@@ -129,7 +144,8 @@ collect() { # waits for one job to end
     local left=() p
     for p in "${running[@]}"; do [ "$p" = "$pid" ] || left+=("$p"); done
     running=("${left[@]}")
-    report "${kinds[i]}" "${names[i]}" "$status" "$scratch/$i.out" "$(((ended - began) / 1000000000)).$(((ended - began) / 100000000 % 10))"
+    report "${kinds[i]}" "${names[i]}" "$status" "$scratch/$i.out" "$(((ended - began) / 1000000000)).$(((ended - began) / 100000000 % 10))" \
+        "$(leftovers "$i")"
 }
 
 for i in "${!names[@]}"; do
