@@ -13,14 +13,14 @@
  * know comes out as events. */
 #ifndef PEER_ENGINE_H
 #define PEER_ENGINE_H
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include "wire/addr.h"
 #include "wire/codec.h"
 #include "wire/keyword.h"
 #include "wire/limits.h"
 #include "wire/vtime.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct engine;
 
@@ -31,11 +31,11 @@ enum relay_policy {
 };
 
 struct engine_config {
-    struct keyword    keyword; /* KEYWORD_NEW: the engine makes the words, EVENT_KEYWORD tells them */
+    struct keyword keyword; /* KEYWORD_NEW: the engine makes the words, EVENT_KEYWORD tells them */
     enum relay_policy relay;
-    uint8_t           name_size; /* 0: none; the other side then shows "peer N" */
-    uint8_t           name[NAME_BYTES_MAX];
-    vtime_us          wait_us;   /* --wait; 0: for ever */
+    uint8_t name_size; /* 0: none; the other side then shows "peer N" */
+    uint8_t name[NAME_BYTES_MAX];
+    vtime_us wait_us; /* --wait; 0: for ever */
 };
 
 /* ---- sockets: the engine names them, the shell holds them ---- */
@@ -55,23 +55,24 @@ enum engine_command_kind {
     COMMAND_SOCKET_OPENED,  /* socket, addr: its local address with port */
     COMMAND_SOCKET_FAILED,  /* socket */
     COMMAND_SEND_FAILED,    /* socket, addr, text: the system refused a datagram for good (no route, not permitted) */
-    COMMAND_INTERFACES,     /* addrs: the machine's addresses (port 0), loopback left out */
+    COMMAND_INTERFACES,     /* addrs, prefixes: the machine's addresses (port 0), loopback left out */
     COMMAND_ENTROPY,        /* entropy: 32 fresh bytes; every minute and after a sleep */
 };
 
 struct engine_command {
     enum engine_command_kind kind;
-    uint64_t          id;     /* SEND: the caller's, 1..MESSAGE_ID_MAX, or 0: the engine assigns one */
-    uint32_t          to;     /* SEND: a peer, or 0: everybody */
-    uint32_t          peer;   /* IGNORE, WRITTEN */
-    uint64_t          number; /* WRITTEN */
-    const uint8_t    *text;   /* SEND, NAME, *_FAILED: not kept; need not be terminated */
-    size_t            text_size;
-    uint16_t          socket;
-    struct addr       addr;
+    uint64_t id;         /* SEND: the caller's, 1..MESSAGE_ID_MAX, or 0: the engine assigns one */
+    uint32_t to;         /* SEND: a peer, or 0: everybody */
+    uint32_t peer;       /* IGNORE, WRITTEN */
+    uint64_t number;     /* WRITTEN */
+    const uint8_t *text; /* SEND, NAME, *_FAILED: not kept; need not be terminated */
+    size_t text_size;
+    uint16_t socket;
+    struct addr addr;
     const struct addr *addrs;
-    size_t            addr_count;
-    const uint8_t    *entropy;
+    size_t addr_count;
+    const uint8_t *prefixes; /* INTERFACES: lengths of the subnets' prefixes; NULL: 24 and 64 */
+    const uint8_t *entropy;
 };
 
 /* ---- what to do ---- */
@@ -99,52 +100,53 @@ enum engine_path { PATH_NONE, PATH_RELAY, PATH_DIRECT, PATH_LAN };
 
 struct engine_event {
     enum engine_event_kind kind;
-    uint32_t         peer;
-    uint64_t         id, number;
-    const char      *code;    /* static: "weak-keyword", ... */
-    const char      *text;    /* terminated, or see text_size for EVENT_MESSAGE; valid until the next call */
-    size_t           text_size;
-    const char      *name;    /* terminated; "peer N" if the peer gave none */
-    struct addr      addr;
+    uint32_t peer;
+    uint64_t id, number;
+    const char *code; /* static: "weak-keyword", ... */
+    const char *text; /* terminated, or see text_size for EVENT_MESSAGE; valid until the next call */
+    size_t text_size;
+    const char *name; /* terminated; "peer N" if the peer gave none */
+    struct addr addr;
     enum engine_path path;
-    uint32_t         rtt_us;  /* RTT_UNKNOWN */
-    uint8_t          mapping, filtering, ports;
-    uint8_t          peer_count;
-    uint32_t         peers[PEERS_MAX];
-    int              status;
+    uint32_t rtt_us; /* RTT_UNKNOWN */
+    uint8_t mapping, filtering, ports;
+    uint8_t peer_count;
+    uint32_t peers[PEERS_MAX];
+    int status;
 };
 
 enum engine_out_kind { OUT_SEND, OUT_OPEN, OUT_CLOSE, OUT_EVENT };
 
 struct engine_out {
     enum engine_out_kind kind;
-    uint16_t            socket; /* SEND, OPEN, CLOSE */
-    uint8_t             family; /* OPEN: enum addr_family; any port */
-    struct addr         to;     /* SEND */
-    uint8_t             ttl;    /* SEND: 0: the system's */
-    const uint8_t      *bytes;  /* SEND: valid until the next call */
-    size_t              size;
+    uint16_t socket;      /* SEND, OPEN, CLOSE */
+    uint8_t family;       /* OPEN: enum addr_family; any port */
+    struct addr to;       /* SEND */
+    uint8_t ttl;          /* SEND: 0: the system's */
+    const uint8_t *bytes; /* SEND: valid until the next call */
+    size_t size;
     struct engine_event event;
 };
 
 /* ---- the five functions ---- */
-size_t   engine_size(void);      /* bytes that the caller sets aside, aligned as for malloc; zeroed */
-void     engine_init(struct engine *e, const struct engine_config *config, const uint8_t seed[static RNG_SEED_BYTES], vtime_us now);
-void     engine_input(struct engine *e, vtime_us now, uint16_t socket, const struct addr *local, const struct addr *from,
-                      const uint8_t *at, size_t size);
-void     engine_command(struct engine *e, vtime_us now, const struct engine_command *command);
-bool     engine_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+size_t engine_size(void); /* bytes that the caller sets aside, aligned as for malloc; zeroed */
+void engine_init(struct engine *e, const struct engine_config *config, const uint8_t seed[static RNG_SEED_BYTES],
+                 vtime_us now);
+void engine_input(struct engine *e, vtime_us now, uint16_t socket, const struct addr *local, const struct addr *from,
+                  const uint8_t *at, size_t size);
+void engine_command(struct engine *e, vtime_us now, const struct engine_command *command);
+bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret);
 vtime_us engine_deadline(const struct engine *e);
 
 /* ---- looking in: change nothing ---- */
 struct engine_peer {
-    uint32_t         peer;
-    const char      *name;
+    uint32_t peer;
+    const char *name;
     enum engine_path path;
-    struct addr      addr;   /* of the path */
-    uint32_t         rtt_us; /* RTT_UNKNOWN */
-    uint32_t         waiting; /* our messages that it has not acknowledged */
-    const char      *reason;  /* why the path is what it is */
+    struct addr addr;   /* of the path */
+    uint32_t rtt_us;    /* RTT_UNKNOWN */
+    uint32_t waiting;   /* our messages that it has not acknowledged */
+    const char *reason; /* why the path is what it is */
 };
 /* Fills up to cap; returns how many there are. */
 size_t engine_peers(const struct engine *e, struct engine_peer *ret, size_t cap);
@@ -154,9 +156,12 @@ bool engine_verify(const struct engine *e, uint32_t peer, const char *ret_words[
 bool engine_has_room(const struct engine *e, size_t text_size);
 
 /* Counters since the start, for stats: names and values, in a fixed order. */
-struct engine_stat { const char *name; uint64_t value; };
+struct engine_stat {
+    const char *name;
+    uint64_t value;
+};
 enum { ENGINE_STATS_MAX = 40 };
 size_t engine_stats(const struct engine *e, struct engine_stat ret[static ENGINE_STATS_MAX]);
-/* Undelivered messages: calls back for each pair of message and peer (0: nobody yet). */
+/* How many messages are not delivered to everybody yet. */
 size_t engine_undelivered(const struct engine *e);
 #endif

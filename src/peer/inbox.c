@@ -1,7 +1,7 @@
 #include "peer/inbox.h"
-#include <string.h>
 #include "wire/text.h"
 #include "wire/varint.h"
+#include <string.h>
 
 uint64_t inbox_limit(const struct inbox *b)
 {

@@ -1,29 +1,33 @@
 /* inbox.h: the other's stream of messages: pieces in any order in, whole messages in order out. Pure. */
 #ifndef PEER_INBOX_H
 #define PEER_INBOX_H
+#include "wire/limits.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "wire/limits.h"
 
 enum { INBOX_PIECES_MAX = 64, INBOX_MARKS_MAX = 64 };
 
-struct inbox { /* all zero at the start */
-    uint8_t  ring[CREDIT_BYTES];  /* byte n of the stream is at n % CREDIT_BYTES */
-    uint64_t taken;               /* everything below has been taken as messages */
-    struct { uint64_t from, to; } pieces[INBOX_PIECES_MAX]; /* what has arrived above, lowest first, never touching */
+struct inbox {                  /* all zero at the start */
+    uint8_t ring[CREDIT_BYTES]; /* byte n of the stream is at n % CREDIT_BYTES */
+    uint64_t taken;             /* everything below has been taken as messages */
+    struct {
+        uint64_t from, to;
+    } pieces[INBOX_PIECES_MAX]; /* what has arrived above, lowest first, never touching */
     unsigned piece_count;
-    uint64_t messages;            /* taken */
-    uint64_t written;             /* of those, how many the program has written out */
-    struct { uint64_t number, end; } marks[INBOX_MARKS_MAX]; /* where taken, unwritten messages end */
+    uint64_t messages; /* taken */
+    uint64_t written;  /* of those, how many the program has written out */
+    struct {
+        uint64_t number, end;
+    } marks[INBOX_MARKS_MAX]; /* where taken, unwritten messages end */
     unsigned mark_count;
-    uint64_t written_end;         /* everything below is written out: what credit counts from */
+    uint64_t written_end; /* everything below is written out: what credit counts from */
 };
 
 struct inbox_message {
     uint64_t id;
     uint64_t number; /* from 1 */
-    size_t   size;
+    size_t size;
 };
 
 enum inbox_verdict { INBOX_STORED, INBOX_FULL /* credit or pieces: drop the packet */ };

@@ -1,7 +1,7 @@
 #include "peer/mailbox.h"
+#include "wire/varint.h"
 #include <assert.h>
 #include <string.h>
-#include "wire/varint.h"
 
 static_assert(TEXT_BYTES_MAX <= UINT16_MAX, "letter.size");
 
@@ -189,6 +189,26 @@ void outbox_sent(struct outbox *o, uint64_t offset, size_t size)
             lost_remove(o, i);
         else
             i++;
+    }
+}
+
+bool outbox_was_sent(const struct outbox *o, uint64_t count)
+{
+    return count <= o->next && (count < o->first || start_of(o, count) <= o->sent);
+}
+
+void outbox_pop(struct outbox *o)
+{
+    assert(o->first < o->next);
+    o->first++;
+    uint64_t floor = start_of(o, o->first);
+    if (o->sent < floor)
+        o->sent = floor;
+    while (o->lost_count > 0 && o->lost[0].from < floor) {
+        o->lost[0].from = floor;
+        if (o->lost[0].from < o->lost[0].to)
+            break;
+        lost_remove(o, 0);
     }
 }
 

@@ -5,36 +5,38 @@
  * Message). Nothing is copied per peer: a piece of the stream is put together from the ring when it is sent. */
 #ifndef PEER_MAILBOX_H
 #define PEER_MAILBOX_H
+#include "wire/limits.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "wire/limits.h"
 
 enum { OUTBOX_LOST_MAX = 128, MAILBOX_SLOTS = 32 /* bits of letter.waiting */ };
 
 struct letter {
     uint64_t id;
-    uint32_t text_at;   /* in the ring of texts */
+    uint32_t text_at; /* in the ring of texts */
     uint16_t size;
-    bool     open;      /* said to nobody yet: whoever is confirmed until the linger ends gets it */
-    bool     delivered; /* to at least one */
-    uint32_t waiting;   /* bit per peer slot: addressed, not yet receipted */
-    uint32_t got;       /* bit per peer slot: receipted, and still the same peer */
+    bool open;        /* said to nobody yet: whoever is confirmed until the linger ends gets it */
+    bool delivered;   /* to at least one */
+    uint32_t waiting; /* bit per peer slot: addressed, not yet receipted */
+    uint32_t got;     /* bit per peer slot: receipted, and still the same peer */
 };
 
 struct mailbox {
-    uint8_t       text[MAILBOX_TEXT_BYTES];
+    uint8_t text[MAILBOX_TEXT_BYTES];
     struct letter letters[MAILBOX_MESSAGES];
-    uint64_t      first, next;  /* letters are numbered from 0; letter n is at n % MAILBOX_MESSAGES */
-    uint32_t      text_used;    /* bytes, up to the ring's size */
-    uint32_t      text_next;
-    uint64_t      last_id;      /* the largest seen or assigned */
-    uint64_t      undelivered;  /* letters that went without having been delivered to anybody */
+    uint64_t first, next; /* letters are numbered from 0; letter n is at n % MAILBOX_MESSAGES */
+    uint32_t text_used;   /* bytes, up to the ring's size */
+    uint32_t text_next;
+    uint64_t last_id;     /* the largest seen or assigned */
+    uint64_t undelivered; /* letters that went without having been delivered to anybody */
 };
 
-struct stream_range { uint64_t from, to; }; /* [from, to) */
+struct stream_range {
+    uint64_t from, to;
+}; /* [from, to) */
 
-struct outbox { /* all zero but limit */
+struct outbox {                        /* all zero but limit */
     uint64_t letter[MAILBOX_MESSAGES]; /* number of letter k of this stream, at k % MAILBOX_MESSAGES */
     uint64_t start[MAILBOX_MESSAGES];  /* and where it starts in the stream */
     uint64_t first, next;              /* first: how many are receipted; next: how many were put in */
@@ -58,6 +60,10 @@ bool mailbox_is_empty(const struct mailbox *m);
 void outbox_init(struct outbox *o);
 /* Puts a letter at the end of the stream. */
 void outbox_add(struct outbox *o, const struct mailbox *m, uint64_t number);
+/* The first letter of the stream is receipted (or given up): it is no longer read. */
+void outbox_pop(struct outbox *o);
+/* Have the first `count` letters of the stream been sent? */
+bool outbox_was_sent(const struct outbox *o, uint64_t count);
 /* The next piece to send, lost ones first, at most `cap` bytes and within the credit. False: nothing. */
 bool outbox_next(const struct outbox *o, size_t cap, uint64_t *ret_offset, size_t *ret_size);
 /* Its bytes. They exist as long as the letters are not receipted; false otherwise (then nothing need be sent). */

@@ -49,7 +49,7 @@ void path_suspect(struct path *p, vtime_us now)
         p->ask_at = now;
 }
 
-bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool waiting)
+bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool in_use, bool waiting)
 {
     if (p->state == PATH_PROBING && p->tries >= PROBE_TRIES_MAX && now >= p->ask_at) {
         p->state = PATH_RESTING;
@@ -63,6 +63,11 @@ bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool waiting)
     bool expired = now >= p->answered_at + CONSENT_US;
     if (!expired && !(waiting && unanswered))
         return false;
+    if (!in_use) {
+        p->state = PATH_RESTING;
+        p->challenge = 0;
+        return false;
+    }
     path_probe(p, now);
     return true;
 }

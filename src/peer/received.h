@@ -1,17 +1,17 @@
 /* received.h: which of the peer's packets have arrived, and when an Ack is due (RFC 9000 s13.2). Pure. */
 #ifndef PEER_RECEIVED_H
 #define PEER_RECEIVED_H
-#include <stdbool.h>
-#include <stdint.h>
 #include "wire/codec.h"
 #include "wire/vtime.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-struct received { /* all zero: nothing yet */
+struct received {                            /* all zero: nothing yet */
     struct ack_range ranges[ACK_RANGES_MAX]; /* highest first, never touching */
-    uint8_t          count;
-    vtime_us         largest_at;
-    unsigned         unacknowledged; /* ack-eliciting packets since the last Ack */
-    vtime_us         ack_at;         /* when one must go out; meaningful if unacknowledged > 0 */
+    uint8_t count;
+    vtime_us largest_at;
+    unsigned unacknowledged; /* ack-eliciting packets since the last Ack */
+    vtime_us ack_at;         /* when one must go out; meaningful if unacknowledged > 0 */
 };
 
 /* A packet opened. delay_us: how long its Ack may wait; less if there is a gap or it is the second. */

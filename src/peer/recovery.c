@@ -1,7 +1,7 @@
 #include "peer/recovery.h"
+#include "wire/limits.h"
 #include <assert.h>
 #include <string.h>
-#include "wire/limits.h"
 
 /* Backoff ends here: after a blackout of any length the peer is tried again within this time. */
 #define PTO_MAX_US VTIME_S(8)
@@ -54,9 +54,14 @@ bool recovery_has_slot(const struct recovery *r)
     return r->count < SENT_PACKETS_MAX;
 }
 
+bool recovery_window_open(const struct recovery *r)
+{
+    return recovery_has_slot(r) && r->in_flight + DATAGRAM_BYTES_MAX <= r->window;
+}
+
 bool recovery_may_send(const struct recovery *r, vtime_us now)
 {
-    return recovery_has_slot(r) && r->in_flight + DATAGRAM_BYTES_MAX <= r->window && now >= r->pace_at;
+    return recovery_window_open(r) && now >= r->pace_at;
 }
 
 vtime_us recovery_pace_at(const struct recovery *r)
@@ -75,18 +80,20 @@ static void pace(struct recovery *r, vtime_us now, uint32_t bytes)
     r->pace_at += per_packet;
 }
 
-void recovery_sent(struct recovery *r, vtime_us now, const struct sent_packet *p)
+void recovery_sent(struct recovery *r, vtime_us now, const struct sent_packet *p, bool beside)
 {
     assert(recovery_has_slot(r));
     struct sent_packet *s = at(r, r->count++);
     *s = *p;
     s->sent_at = now;
-    s->path = r->path;
+    s->path = beside ? r->path - 1 : r->path;
     s->outstanding = true;
     s->repeated = false;
     r->outstanding++;
-    r->in_flight += p->bytes;
     r->eliciting_sent_at = now;
+    if (beside)
+        return;
+    r->in_flight += p->bytes;
     pace(r, now, p->bytes);
 }
 
@@ -232,6 +239,19 @@ vtime_us recovery_deadline(const struct recovery *r) /* A.8 */
     return r->eliciting_sent_at + vtime_min(pto, PTO_MAX_US);
 }
 
+void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *context)
+{
+    unsigned repeated = 0;
+    for (uint32_t i = 0; i < r->count && repeated < 2; i++) {
+        struct sent_packet *p = at(r, i);
+        if (!p->outstanding)
+            continue;
+        fate(context, p, PACKET_LOST);
+        p->repeated = true;
+        repeated++;
+    }
+}
+
 bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, void *context) /* A.9 */
 {
     if (now < recovery_deadline(r))
@@ -242,15 +262,7 @@ bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, voi
     }
     r->pto_count++;
     r->eliciting_sent_at = now; /* the next one counts from here even if no path can carry a probe now */
-    unsigned repeated = 0;
-    for (uint32_t i = 0; i < r->count && repeated < 2; i++) {
-        struct sent_packet *p = at(r, i);
-        if (!p->outstanding)
-            continue;
-        fate(context, p, PACKET_LOST);
-        p->repeated = true;
-        repeated++;
-    }
+    recovery_repeat_oldest(r, fate, context);
     return true;
 }
 
@@ -258,4 +270,14 @@ void recovery_heard(struct recovery *r)
 {
     if (r->pto_count > 2)
         r->pto_count = 2;
+}
+
+bool recovery_carries(const struct recovery *r, uint8_t carried)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct sent_packet *p = &r->sent[(r->first + i) % SENT_PACKETS_MAX];
+        if (p->outstanding && (p->carried & carried))
+            return true;
+    }
+    return false;
 }

@@ -5,10 +5,10 @@
  * window and give no RTT sample (DESIGN s7). */
 #ifndef PEER_RECOVERY_H
 #define PEER_RECOVERY_H
-#include <stdbool.h>
-#include <stdint.h>
 #include "wire/codec.h"
 #include "wire/vtime.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 enum { SENT_PACKETS_MAX = 512 };
 
@@ -22,26 +22,26 @@ struct sent_packet {
     uint16_t stream_size;   /* 0: none */
     uint16_t bytes;
     uint32_t epoch;
-    uint32_t path;          /* generation of the path it went over */
-    uint8_t  carried;
-    bool     outstanding;   /* neither acknowledged nor lost */
-    bool     repeated;      /* a probe has carried its content again */
+    uint32_t path; /* generation of the path it went over */
+    uint8_t carried;
+    bool outstanding; /* neither acknowledged nor lost */
+    bool repeated;    /* a probe has carried its content again */
 };
 
 struct recovery {
     struct sent_packet sent[SENT_PACKETS_MAX]; /* ring, by number */
     uint32_t first, count;
-    uint32_t path;               /* generation of the current one */
-    bool     has_rtt, has_acked;
+    uint32_t path; /* generation of the current one */
+    bool has_rtt, has_acked;
     uint64_t largest_acked;
     vtime_us latest_rtt, smoothed_rtt, rttvar, min_rtt;
     uint32_t window, ssthresh, in_flight; /* bytes */
-    vtime_us recovery_start;     /* of the congestion event; 0: none yet */
-    vtime_us loss_time;          /* VTIME_NEVER: none pending */
-    vtime_us eliciting_sent_at;  /* the last one */
-    uint32_t outstanding;        /* packets, on any path */
+    vtime_us recovery_start;              /* of the congestion event; 0: none yet */
+    vtime_us loss_time;                   /* VTIME_NEVER: none pending */
+    vtime_us eliciting_sent_at;           /* the last one */
+    uint32_t outstanding;                 /* packets, on any path */
     uint32_t pto_count;
-    vtime_us pace_at;            /* no earlier than this */
+    vtime_us pace_at; /* no earlier than this */
     uint32_t lost_count;
 };
 
@@ -56,17 +56,23 @@ bool recovery_may_send(const struct recovery *r, vtime_us now);
 bool recovery_has_slot(const struct recovery *r);
 /* When the pacer alone holds the next packet back; now or earlier if it does not. */
 vtime_us recovery_pace_at(const struct recovery *r);
-/* An ack-eliciting packet went out. */
-void recovery_sent(struct recovery *r, vtime_us now, const struct sent_packet *p);
+/* The window alone allows one more packet. */
+bool recovery_window_open(const struct recovery *r);
+/* An ack-eliciting packet went out; beside: over another path than the current one. */
+void recovery_sent(struct recovery *r, vtime_us now, const struct sent_packet *p, bool beside);
 /* False if the Ack speaks of packets that were never sent (`next` is the first such number): nothing is changed. */
-bool recovery_acked(struct recovery *r, vtime_us now, const struct frame_ack *ack, uint64_t next,
-                    recovery_fate *fate, void *context);
+bool recovery_acked(struct recovery *r, vtime_us now, const struct frame_ack *ack, uint64_t next, recovery_fate *fate,
+                    void *context);
 vtime_us recovery_deadline(const struct recovery *r);
-/* Call when the deadline has come. True: a probe is due (s6.2.4); the oldest content is reported as lost so
- * that it goes into it, but stays outstanding. */
+/* Call when the deadline has come. True: probes are due (s6.2.4); recovery_repeat_oldest has been
+ * called for the first. */
 bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, void *context);
+/* Reports the two oldest outstanding packets as lost, so that a probe repeats them; they stay outstanding. */
+void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *context);
 /* The probe timeout without backoff. */
 vtime_us recovery_pto(const struct recovery *r);
+/* Does an outstanding packet carry one of these? */
+bool recovery_carries(const struct recovery *r, uint8_t carried);
 /* The peer was heard after a silence: start over with short timeouts. */
 void recovery_heard(struct recovery *r);
 #endif

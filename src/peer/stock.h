@@ -2,19 +2,19 @@
  * only what is in stock can be taken. Pure. */
 #ifndef PEER_STOCK_H
 #define PEER_STOCK_H
-#include <stdbool.h>
-#include <stdint.h>
 #include "wire/codec.h"
 #include "wire/keyword.h"
 #include "wire/rng.h"
 #include "wire/seal.h"
 #include "wire/vtime.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 enum {
-    STOCK_FREE_IN_ALL = 16,  /* without three words of our list: refills before the slow rate */
-    STOCK_IN_ALL      = 128, /* and for the life of the process */
+    STOCK_FREE_IN_ALL = 16, /* without three words of our list: refills before the slow rate */
+    STOCK_IN_ALL = 128,     /* and for the life of the process */
 };
-#define STOCK_FAST_US VTIME_S(1)  /* a refill, room form with three words: 86,400 guesses a day of 2^33 */
+#define STOCK_FAST_US VTIME_S(1) /* a refill, room form with three words: 86,400 guesses a day of 2^33 */
 #define STOCK_SLOW_US VTIME_S(30)
 
 struct share_secret {
@@ -24,15 +24,15 @@ struct share_secret {
 };
 
 struct stock {
-    uint8_t  generator[CPACE_POINT_BYTES];
-    bool     fast;     /* room form with three words */
-    bool     ready;    /* the keyword is known: shares can be made */
-    uint8_t  count;
+    uint8_t generator[CPACE_POINT_BYTES];
+    bool fast;  /* room form with three words */
+    bool ready; /* the keyword is known: shares can be made */
+    uint8_t count;
     struct share_secret shares[SHARES_MAX];
-    uint8_t  missing;  /* of SHARES_MAX: taken by runs that have not confirmed */
+    uint8_t missing;   /* of SHARES_MAX: taken by runs that have not confirmed */
     uint32_t refilled; /* in all, not counting those for confirmed runs */
     vtime_us refill_at;
-    bool     exhausted_told;
+    bool exhausted_told;
 };
 
 /* A keyword of room or open form. Fills the stock. False only if the keyword does not fit CPace's limits. */

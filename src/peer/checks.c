@@ -1,0 +1,363 @@
+/* Candidates and paths of one peer (docs/protocol.md s7). */
+#include "peer/internal.h"
+#include <stdio.h>
+#include <string.h>
+
+#define PROBE_GAP_MIN_US VTIME_MS(200)
+#define PROBE_GAP_MAX_US VTIME_MS(2000)
+#define REPUNCH_FIRST_US VTIME_S(5) /* without a direct path: try again after 5, 10, 20, 40, then every 60 s */
+#define REPUNCH_MAX_US   VTIME_S(60)
+#define HOLD_MAX_US      VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
+
+static bool probes_allowed(const struct engine *e)
+{
+    return e->config.relay != RELAY_ONLY;
+}
+
+/* ---- our own candidates ---- */
+
+static void add_candidate(struct frame_offer *o, struct addr a, uint8_t kind)
+{
+    for (unsigned i = 0; i < o->candidate_count; i++)
+        if (addr_equal(&o->candidates[i].address, &a))
+            return;
+    if (o->candidate_count < CANDIDATES_MAX && addr_is_sendable(&a))
+        o->candidates[o->candidate_count++] = (struct candidate){a, kind};
+}
+
+static const struct engine_socket *socket_for(const struct engine *e, uint8_t family)
+{
+    return &e->sockets[family == ADDR_V6 ? ENGINE_SOCKET_V6 : ENGINE_SOCKET_V4];
+}
+
+static void add_own_candidates(const struct engine *e, struct frame_offer *o)
+{
+    for (size_t i = 0; i < e->interface_count && o->candidate_count < CANDIDATES_MAX - 1; i++) {
+        struct addr a = e->interfaces[i];
+        const struct engine_socket *s = socket_for(e, a.family);
+        if (!s->open || (a.family == ADDR_V6 && addr_is_link_local(&a)))
+            continue;
+        a.port = s->local.port;
+        add_candidate(o, a, CANDIDATE_HOST);
+    }
+    if (e->rv.ever_registered)
+        add_candidate(o, e->rv.observed, CANDIDATE_OBSERVED);
+}
+
+void checks_own_offer(struct engine *e)
+{
+    struct frame_offer o = {.generation = e->offer.generation};
+    memcpy(o.name, e->config.name, e->config.name_size);
+    o.name_size = e->config.name_size;
+    if (probes_allowed(e))
+        add_own_candidates(e, &o);
+    o.server_rtt_us = e->offer.server_rtt_us;
+    if (e->offer.generation > 0 && memcmp(&o, &e->offer, sizeof o) == 0)
+        return;
+    o.generation++;
+    e->offer = o;
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        if (e->peers[i].state == PEER_RUN || e->peers[i].state == PEER_LIVE)
+            e->peers[i].due |= CARRIED_OFFER;
+}
+
+/* ---- the peer's candidates ---- */
+
+static bool in_own_subnet(const struct engine *e, const struct addr *a)
+{
+    for (size_t i = 0; i < e->interface_count; i++) {
+        const struct addr *own = &e->interfaces[i];
+        if (own->family != a->family)
+            continue;
+        unsigned bits = e->prefixes[i], k = 0;
+        while (bits >= 8 && own->ip[k] == a->ip[k]) {
+            bits -= 8;
+            k++;
+        }
+        if (bits < 8 && (bits == 0 || (own->ip[k] ^ a->ip[k]) >> (8 - bits) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool is_own_address(const struct engine *e, const struct addr *a)
+{
+    const struct engine_socket *s = socket_for(e, a->family);
+    if (s->local.port != a->port)
+        return false;
+    for (size_t i = 0; i < e->interface_count; i++)
+        if (addr_ip_equal(&e->interfaces[i], a))
+            return true;
+    return false;
+}
+
+static bool same_nat(const struct engine *e, const struct frame_offer *o)
+{
+    for (unsigned i = 0; i < o->candidate_count; i++)
+        if (o->candidates[i].kind == CANDIDATE_OBSERVED && addr_ip_equal(&o->candidates[i].address, &e->rv.observed))
+            return true;
+    return false;
+}
+
+static bool candidate_is_allowed(const struct engine *e, const struct frame_offer *o, const struct addr *a)
+{
+    if (!addr_is_sendable(a) || is_own_address(e, a) || !socket_for(e, a->family)->open)
+        return false;
+    if (rendezvous_from_server(e, a))
+        return false; /* nobody may point us at the server */
+    if (addr_is_loopback(a))
+        return e->rv.addr_count > 0 && addr_is_loopback(rendezvous_addr(e));
+    if (addr_is_link_local(a) && a->family == ADDR_V6)
+        return false; /* needs a scope */
+    if (addr_is_private(a) || addr_is_link_local(a))
+        return in_own_subnet(e, a) || same_nat(e, o);
+    return true;
+}
+
+static bool have_local_address(const struct engine *e, uint8_t family)
+{
+    for (size_t i = 0; i < e->interface_count; i++)
+        if (e->interfaces[i].family == family && addr_is_local(&e->interfaces[i]))
+            return true;
+    return false;
+}
+
+static int find_path(const struct peer *p, uint16_t socket, const struct addr *a)
+{
+    for (int i = 1; i < PATHS_MAX; i++)
+        if (p->paths[i].state != PATH_UNUSED && p->paths[i].socket == socket && addr_equal(&p->paths[i].remote, a))
+            return i;
+    return -1;
+}
+
+/* A slot for a new address: an unused one, else the one that is least of use. */
+static int path_slot(const struct peer *p)
+{
+    int best = -1;
+    for (int i = 1; i < PATHS_MAX; i++) {
+        const struct path *q = &p->paths[i];
+        if (q->state == PATH_UNUSED)
+            return i;
+        if (q->state == PATH_WORKING || i == p->chosen || q->listed)
+            continue;
+        if (best < 0 || q->state < p->paths[best].state)
+            best = i;
+    }
+    return best;
+}
+
+static int add_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *a, bool listed)
+{
+    int i = path_slot(p);
+    if (i < 0)
+        return -1;
+    p->paths[i] = (struct path){.socket = socket, .remote = *a, .listed = listed};
+    p->paths[i].lan = addr_is_local(a) && have_local_address(e, a->family);
+    path_probe(&p->paths[i], now);
+    return i;
+}
+
+void checks_offer(struct engine *e, vtime_us now, struct peer *p)
+{
+    const struct frame_offer *o = &p->offer;
+    for (int i = 1; i < PATHS_MAX; i++)
+        p->paths[i].listed = false;
+    bool any = false;
+    for (unsigned i = 0; probes_allowed(e) && i < o->candidate_count; i++) {
+        const struct addr *a = &o->candidates[i].address;
+        uint16_t socket = a->family == ADDR_V6 ? ENGINE_SOCKET_V6 : ENGINE_SOCKET_V4;
+        if (!candidate_is_allowed(e, o, a))
+            continue;
+        any = true;
+        int k = find_path(p, socket, a);
+        if (k < 0)
+            k = add_path(e, now, p, socket, a, true);
+        else if (p->paths[k].state == PATH_RESTING)
+            path_probe(&p->paths[k], now);
+        if (k >= 0)
+            p->paths[k].listed = true;
+    }
+    vtime_us both = (vtime_us)e->rv.rtt_us + o->server_rtt_us;
+    if (any && p->chosen <= PATH_RELAYED)
+        p->hold_until = now + vtime_min(both + both / 4 + VTIME_MS(50), HOLD_MAX_US);
+}
+
+int checks_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *from)
+{
+    int i = find_path(p, socket, from);
+    if (i >= 0 || !probes_allowed(e))
+        return i;
+    return add_path(e, now, p, socket, from, false);
+}
+
+void checks_init(struct engine *e, struct peer *p, vtime_us now)
+{
+    struct path *relay = &p->paths[PATH_RELAYED];
+    *relay = (struct path){.state = PATH_WORKING, .answered_at = now};
+    relay->ask_at = now + KEEPALIVE_MIN_US + rng_below(&e->rng, (uint32_t)KEEPALIVE_JITTER_US);
+    p->chosen = e->config.relay == RELAY_NEVER ? -1 : PATH_RELAYED;
+    p->repunch_at = now + REPUNCH_FIRST_US;
+}
+
+/* ---- choosing ---- */
+
+static bool only_port_differs(const struct path *a, const struct path *b)
+{
+    return a->remote.family != ADDR_NONE && a->socket == b->socket && addr_ip_equal(&a->remote, &b->remote);
+}
+
+static int best_path(const struct engine *e, const struct peer *p)
+{
+    int best = p->chosen >= 0 && p->paths[p->chosen].state == PATH_WORKING ? p->chosen : -1;
+    for (int i = 0; i < PATHS_MAX; i++) {
+        const struct path *q = &p->paths[i];
+        if (q->state != PATH_WORKING || i == best || (i == PATH_RELAYED && e->config.relay == RELAY_NEVER))
+            continue;
+        if (best < 0 || path_better(q, &p->paths[best]))
+            best = i;
+        else if (only_port_differs(q, &p->paths[best]) && q->newest > p->paths[best].newest &&
+                 q->answered_at > p->paths[best].answered_at)
+            best = i; /* the peer's NAT has given it another port: follow its newest packets */
+    }
+    return best;
+}
+
+void checks_tell(struct engine *e, struct peer *p, const char *reason)
+{
+    p->path_reason = reason;
+    if (!p->told)
+        return; /* session.c tells it right after EVENT_PEER */
+    struct queued_event *q = event_add(e, EVENT_PATH);
+    q->event.peer = p->number;
+    q->event.path = p->chosen < 0 ? PATH_NONE : path_kind(&p->paths[p->chosen]);
+    if (p->chosen >= 0) {
+        const struct path *c = &p->paths[p->chosen];
+        q->event.addr = p->chosen == PATH_RELAYED ? *rendezvous_addr(e) : c->remote;
+        if (c->rtt_us > 0)
+            q->event.rtt_us = (uint32_t)c->rtt_us;
+    }
+    snprintf(q->text, sizeof q->text, "%s", reason);
+    snprintf(q->name, sizeof q->name, "%s", p->name);
+}
+
+void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *reason)
+{
+    int best = best_path(e, p);
+    if (best == p->chosen)
+        return;
+    bool keep =
+        p->chosen > PATH_RELAYED && best > PATH_RELAYED && only_port_differs(&p->paths[best], &p->paths[p->chosen]);
+    bool direct_before = p->chosen > PATH_RELAYED;
+    p->chosen = best;
+    recovery_path_changed(&p->recovery, now, keep);
+    if (best > PATH_RELAYED) {
+        p->repunch_tries = 0;
+        p->hold_until = 0;
+    } else {
+        p->repunch_at = now + (direct_before ? VTIME_MS(500) : REPUNCH_FIRST_US);
+        session_want_link(e, p, now);
+    }
+    checks_tell(e, p, reason);
+}
+
+void checks_punch(struct engine *e, vtime_us now, struct peer *p, int path, const struct frame_punch *f)
+{
+    struct path *q = &p->paths[path];
+    if (f->challenge != 0)
+        q->answer = f->challenge;
+    if (f->answer != 0 && path_answered(q, &e->rng, now, f->answer))
+        checks_choose(e, now, p, "a direct path was found");
+    else if (f->challenge != 0 && q->state == PATH_RESTING)
+        path_probe(q, now);
+}
+
+/* ---- timers ---- */
+
+vtime_us checks_gap(const struct engine *e, const struct peer *p, const struct path *q)
+{
+    if (q->state == PATH_WORKING) {
+        vtime_us base = q->rtt_us > 0 ? 2 * q->rtt_us + VTIME_MS(50) : VTIME_S(1);
+        return vtime_min(base << (q->tries < 4 ? q->tries : 4), VTIME_S(4));
+    }
+    vtime_us gap = (vtime_us)e->rv.rtt_us + p->offer.server_rtt_us;
+    gap += gap / 4;
+    gap = gap < PROBE_GAP_MIN_US ? PROBE_GAP_MIN_US : gap;
+    gap += gap / 2 * q->tries;
+    return vtime_min(gap, PROBE_GAP_MAX_US);
+}
+
+/* Whether path i is to be asked: one that works only while it is what we use. */
+static bool is_asked(const struct peer *p, int i)
+{
+    const struct path *q = &p->paths[i];
+    if (q->state == PATH_PROBING)
+        return true;
+    return q->state == PATH_WORKING && i == p->chosen && p->state == PEER_LIVE;
+}
+
+/* The next path over which a Punch must go now; packet.c calls path_ask for it. */
+bool checks_pending(const struct engine *e, const struct peer *p, vtime_us now, int *ret_path)
+{
+    if (p->state != PEER_LIVE || p->offer.generation == 0)
+        return false;
+    for (int i = 0; i < PATHS_MAX; i++) {
+        const struct path *q = &p->paths[i];
+        bool can_carry = i != PATH_RELAYED || relay_is_ready(e, p, now);
+        if (q->state != PATH_UNUSED && can_carry && (q->answer != 0 || (is_asked(p, i) && now >= q->ask_at))) {
+            *ret_path = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool direct_works(const struct peer *p)
+{
+    return p->chosen > PATH_RELAYED;
+}
+
+static void repunch(struct engine *e, vtime_us now, struct peer *p)
+{
+    if (direct_works(p) || now < p->repunch_at || !probes_allowed(e))
+        return;
+    vtime_us gap = REPUNCH_FIRST_US << (p->repunch_tries < 4 ? p->repunch_tries : 4);
+    p->repunch_at = now + vtime_min(gap, REPUNCH_MAX_US);
+    if (p->repunch_tries < 255)
+        p->repunch_tries++;
+    for (int i = 1; i < PATHS_MAX; i++)
+        if (p->paths[i].state == PATH_RESTING)
+            path_probe(&p->paths[i], now);
+}
+
+void checks_timers(struct engine *e, vtime_us now, struct peer *p)
+{
+    if (p->state != PEER_LIVE)
+        return;
+    vtime_us pto = recovery_pto(&p->recovery);
+    bool lost = false;
+    for (int i = 1; i < PATHS_MAX; i++) {
+        struct path *q = &p->paths[i];
+        bool waiting = i == p->chosen && p->recovery.outstanding > 0;
+        if (i == p->chosen && p->recovery.pto_count > 0)
+            path_suspect(q, now);
+        lost = path_expire(q, now, pto, i == p->chosen, waiting) || lost;
+    }
+    if (lost)
+        checks_choose(e, now, p, "the direct path stopped answering");
+    repunch(e, now, p);
+}
+
+vtime_us checks_deadline(const struct engine *e, const struct peer *p)
+{
+    if (p->state != PEER_LIVE || p->offer.generation == 0)
+        return VTIME_NEVER;
+    vtime_us at = direct_works(p) || !probes_allowed(e) ? VTIME_NEVER : p->repunch_at;
+    for (int i = 0; i < PATHS_MAX; i++) {
+        const struct path *q = &p->paths[i];
+        if (is_asked(p, i) && (i != PATH_RELAYED || relay_is_ready(e, p, e->now)))
+            at = vtime_min(at, q->ask_at);
+        if (i > 0 && q->state == PATH_WORKING)
+            at = vtime_min(at, q->answered_at + CONSENT_US);
+    }
+    return at;
+}

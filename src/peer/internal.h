@@ -1,0 +1,257 @@
+/* internal.h: the engine's insides, shared by the files of src/peer/ and nobody else.
+ *
+ * Every timer, in one sentence each (times in limits.h):
+ *   register     rendezvous: until answered every 0.5 s, after 15 s with growing gaps; then the refresh
+ *   unreachable  rendezvous: say that the server does not answer
+ *   stock        a share of the guess budget comes back
+ *   run          an introduction that does not confirm ends after RUN_US
+ *   linger       what was said to nobody goes to whoever is confirmed until LINGER_US after the first
+ *   ack, loss, pto, pace   session: RFC 9002
+ *   link         session: ask the server for the relay until it links
+ *   path         each path: its next question, its expiry (path.h)
+ *   repunch      session: try for a direct path again while relayed
+ *   silence      session: gone after PEER_TIMEOUT_US while the server answers
+ *   finish       what is owed at the end is not waited for longer than 3 PTO
+ *   wait         --wait */
+#ifndef PEER_INTERNAL_H
+#define PEER_INTERNAL_H
+#include "peer/engine.h"
+#include "peer/inbox.h"
+#include "peer/mailbox.h"
+#include "peer/path.h"
+#include "peer/received.h"
+#include "peer/recovery.h"
+#include "peer/stock.h"
+#include "wire/rng.h"
+#include "wire/seal.h"
+
+enum { PEER_SLOTS = MAILBOX_SLOTS, EVENTS_MAX = 128, EVENT_TEXT_MAX = 200, TOKENS_MAX = 8 };
+
+enum peer_state {
+    PEER_FREE,
+    PEER_RUN,     /* introduced; nothing of the other has opened yet */
+    PEER_LIVE,    /* confirmed */
+    PEER_LEAVING, /* over; its last messages and the failures of ours are still to be told */
+};
+
+struct peer {
+    enum peer_state state;
+    uint8_t slot;
+    uint32_t number; /* 0 until it is live */
+    bool told;       /* EVENT_PEER is out (waits for the first Offer) */
+    bool ignored;
+    vtime_us since; /* start of the run */
+    vtime_us heard_at;
+    const char *left_reason;
+
+    /* the run */
+    struct share_secret own;
+    struct share_public theirs;
+    uint64_t handle;
+    uint8_t run_id[CPACE_SID_BYTES];
+    uint8_t their_nonce[SEAL_NONCE_BYTES];
+    bool counted_wrong;
+
+    /* the session */
+    struct seal seal;
+    struct frame_offer offer; /* generation 0: none yet */
+    char name[NAME_BYTES_MAX + 1];
+    bool envelope_acked;
+    uint8_t due;         /* CARRIED_*: to be sent */
+    unsigned probes;     /* packets that may go out beyond the window */
+    vtime_us hold_until; /* small things wait so long for the direct path */
+    struct recovery recovery;
+    struct received received;
+    struct outbox outbox;
+    uint64_t their_receipt; /* how many of ours they have written */
+    struct inbox inbox;
+    uint64_t limit_sent;
+
+    /* the relay */
+    uint32_t link; /* 0: not linked */
+    bool link_wanted;
+    uint8_t link_tries;
+    vtime_us link_at; /* when to ask (again) */
+    struct addr told_addr;
+    uint32_t signal_frames, signal_bytes; /* spent of the signalling budget */
+
+    /* the paths */
+    struct path paths[PATHS_MAX];
+    int chosen;      /* index, or -1: none */
+    uint64_t newest; /* highest packet number seen + 1 */
+    vtime_us repunch_at;
+    uint8_t repunch_tries;
+    const char *path_reason;
+    unsigned goodbyes;
+};
+
+struct rendezvous {
+    struct addr addrs[ENGINE_SERVER_ADDRS_MAX];
+    size_t addr_count, current;
+    bool registered; /* the server knows us as far as we know */
+    bool echoed;     /* for this secret */
+    bool settled;    /* ... and the server has answered the echo */
+    bool ever_registered, lost_told;
+    bool has_secret;
+    uint8_t secret[SECRET_BYTES];
+    uint64_t proof;
+    uint8_t cookie[COOKIE_BYTES_MAX];
+    uint8_t cookie_size;
+    uint8_t bits; /* prefix bits that we give */
+    struct addr observed;
+    struct {
+        uint64_t token;
+        vtime_us sent_at;
+        bool with_secret;
+    } tokens[TOKENS_MAX];
+    unsigned token_next;
+    vtime_us register_at, gap_us;
+    vtime_us refreshed_at;     /* the last Register */
+    vtime_us unanswered_since; /* VTIME_NEVER: all is answered */
+    unsigned unanswered;
+    vtime_us answered_at; /* the last answer */
+    vtime_us back_at;     /* when it last began to answer after a silence */
+    uint32_t rtt_us;
+    bool leave_due;
+    char trouble[80]; /* why it cannot be reached, if the shell knows */
+};
+
+struct engine_socket {
+    bool asked, open, failed;
+    uint8_t family;
+    struct addr local;
+};
+
+struct queued_event {
+    struct engine_event event;
+    char name[NAME_BYTES_MAX + 1];
+    char text[EVENT_TEXT_MAX];
+};
+
+enum engine_phase { PHASE_RUNNING, PHASE_GOODBYE, PHASE_ENDED };
+
+struct engine {
+    struct engine_config config;
+    struct rng rng;
+    struct codec codec;
+    vtime_us now; /* of the last call */
+
+    struct engine_socket sockets[2];
+    struct addr interfaces[ENGINE_INTERFACES_MAX];
+    uint8_t prefixes[ENGINE_INTERFACES_MAX];
+    size_t interface_count;
+
+    struct keyword keyword;
+    struct rendezvous rv;
+    struct stock stock;
+    struct frame_offer offer; /* our own */
+
+    struct peer peers[PEER_SLOTS];
+    unsigned live;
+    uint32_t next_number;
+    bool ever_peer;
+    vtime_us first_peer_at; /* start of the linger; VTIME_NEVER */
+    bool lingering;         /* there are open letters and the linger runs */
+    unsigned wrong_count;
+    bool strangers_told;
+
+    struct mailbox mailbox;
+
+    enum engine_phase phase;
+    bool finishing;
+    vtime_us finish_since, owed_until, alone_since;
+    bool waited_out;
+    uint64_t kept_from_somebody; /* letters that at the end somebody present had not got */
+
+    struct queued_event events[EVENTS_MAX];
+    unsigned event_first, event_count;
+    uint8_t text[TEXT_BYTES_MAX + 1];
+    uint8_t datagram[DATAGRAM_BYTES_MAX];
+
+    struct {
+        uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out, dropped;
+        uint64_t introductions, confirmed, wrong, silent, reflected;
+        uint64_t messages_in, messages_out, packets_lost, events_dropped, forged, replayed;
+        uint64_t registers, server_frames_refused;
+    } count;
+};
+
+struct peer_context {
+    struct engine *engine;
+    struct peer *peer;
+}; /* for session_fate */
+
+/* ---- events.c ---- */
+struct queued_event *event_add(struct engine *e, enum engine_event_kind kind);
+void event_note(struct engine *e, enum engine_event_kind kind, const char *code, const char *text);
+void event_peer(struct engine *e, enum engine_event_kind kind, const struct peer *p);
+bool event_poll(struct engine *e, struct engine_out *ret);
+
+/* ---- rendezvous.c: the client's side of docs/protocol.md s4 ---- */
+void rendezvous_init(struct engine *e, vtime_us now);
+void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_registered *f);
+void rendezvous_retry(struct engine *e, vtime_us now, const struct frame_retry *f);
+void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refused *f);
+void rendezvous_server_leaves(struct engine *e, vtime_us now);
+void rendezvous_soon(struct engine *e, vtime_us at); /* refresh no later than that */
+bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+vtime_us rendezvous_deadline(const struct engine *e);
+bool rendezvous_from_server(const struct engine *e, const struct addr *from);
+bool rendezvous_answers(const struct engine *e, vtime_us now);
+const struct addr *rendezvous_addr(const struct engine *e);
+uint16_t rendezvous_socket(const struct engine *e);
+void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, size_t count);
+
+/* ---- introduce.c: runs ---- */
+void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer_info *f);
+/* The run or session that a Signal belongs to; NULL: none. */
+struct peer *introduce_find(struct engine *e, const uint8_t point[static 32]);
+void introduce_wrong(struct engine *e, struct peer *p);
+/* The first packet of a run opened; true if the session is live now. */
+bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f);
+void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret);
+
+/* ---- session.c, packet.c: one peer ---- */
+void session_sealed(struct engine *e, vtime_us now, const struct frame_sealed *f, uint16_t socket,
+                    const struct addr *from /* NULL: by relay */, struct peer *expected);
+bool packet_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
+vtime_us packet_deadline(const struct engine *e, const struct peer *p, vtime_us now);
+bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
+void session_fate(void *context, const struct sent_packet *s, enum packet_fate fate);
+void session_timers(struct engine *e, vtime_us now, struct peer *p);
+vtime_us session_deadline(const struct engine *e, const struct peer *p);
+void session_leave(struct engine *e, struct peer *p, const char *reason);
+void session_free(struct engine *e, struct peer *p);
+bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
+void session_linked(struct engine *e, vtime_us now, const struct frame_linked *f);
+void session_want_link(struct engine *e, struct peer *p, vtime_us at);
+void session_unlink_all(struct engine *e);
+bool relay_is_ready(const struct engine *e, const struct peer *p, vtime_us now);
+
+/* ---- checks.c: candidates and paths ---- */
+void checks_own_offer(struct engine *e); /* our candidates or name may have changed */
+void checks_offer(struct engine *e, vtime_us now, struct peer *p);
+int checks_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *from);
+void checks_punch(struct engine *e, vtime_us now, struct peer *p, int path, const struct frame_punch *f);
+void checks_timers(struct engine *e, vtime_us now, struct peer *p);
+vtime_us checks_deadline(const struct engine *e, const struct peer *p);
+bool checks_pending(const struct engine *e, const struct peer *p, vtime_us now, int *ret_path);
+/* When the next question over this path is due if there is no answer to this one. */
+vtime_us checks_gap(const struct engine *e, const struct peer *p, const struct path *q);
+void checks_init(struct engine *e, struct peer *p, vtime_us now);
+void checks_tell(struct engine *e, struct peer *p, const char *reason);
+void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *reason);
+
+/* ---- delivery.c: letters, receipts, the end ---- */
+void delivery_send(struct engine *e, vtime_us now, const struct engine_command *c);
+void delivery_open_letters(struct engine *e, struct peer *p);
+void delivery_confirmed(struct engine *e, vtime_us now, struct peer *p);
+bool delivery_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+void delivery_timers(struct engine *e, vtime_us now);
+vtime_us delivery_deadline(const struct engine *e);
+void delivery_end(struct engine *e, vtime_us now);
+bool delivery_goodbye_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+
+/* ---- engine.c ---- */
+bool engine_out_datagram(struct engine *e, struct engine_out *ret, uint16_t socket, const struct addr *to, size_t size);
+#endif

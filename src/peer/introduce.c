@@ -1,0 +1,168 @@
+/* Runs: from PeerInfo to a confirmed session (docs/protocol.md s5). */
+#include "peer/internal.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WRONG_ALARM = 3 }; /* envelopes that came and did not open, before we warn */
+
+static struct peer *free_slot(struct engine *e)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        if (e->peers[i].state == PEER_FREE)
+            return &e->peers[i];
+    return NULL;
+}
+
+static bool is_reflection(const struct engine *e, const struct share_public *s)
+{
+    if (stock_owns(&e->stock, s))
+        return true;
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        const struct peer *p = &e->peers[i];
+        if (p->state == PEER_FREE)
+            continue;
+        if (memcmp(p->own.share.point, s->point, sizeof s->point) == 0 ||
+            memcmp(p->own.share.commitment, s->commitment, sizeof s->commitment) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The run itself, in locals; true with the session's keys in p. */
+static bool run_cpace(struct peer *p, vtime_us now)
+{
+    struct cpace_result result;
+    const struct cpace_part sid = {NULL, 0};
+    const struct cpace_part own_ad = {p->own.share.commitment, sizeof p->own.share.commitment};
+    const struct cpace_part their_ad = {p->theirs.commitment, sizeof p->theirs.commitment};
+    bool ok = cpace_finish(&result, p->own.scalar, &sid, p->own.share.point, &own_ad, p->theirs.point, &their_ad);
+    if (ok) {
+        memcpy(p->run_id, result.sid_output, sizeof p->run_id);
+        seal_init(&p->seal, &result, now);
+    }
+    sodium_memzero(&result, sizeof result);
+    sodium_memzero(p->own.scalar, sizeof p->own.scalar);
+    return ok;
+}
+
+/* Same run as before (both shares known together), so the PeerInfo is a repetition. */
+static bool run_exists(const struct engine *e, const struct frame_peer_info *f)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        if (e->peers[i].state != PEER_FREE && memcmp(e->peers[i].own.share.point, f->own_point, 32) == 0 &&
+            memcmp(e->peers[i].theirs.point, f->share.point, 32) == 0)
+            return true;
+    return false;
+}
+
+void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer_info *f)
+{
+    if (run_exists(e, f))
+        return;
+    if (is_reflection(e, &f->share)) {
+        e->count.reflected++;
+        return;
+    }
+    struct peer *p = e->live < PEERS_MAX ? free_slot(e) : NULL;
+    if (p == NULL)
+        return;
+    struct share_secret own;
+    if (!stock_take(&e->stock, f->own_point, now, &own)) {
+        e->count.server_frames_refused++;
+        return;
+    }
+    e->count.introductions++;
+    p->own = own;
+    p->theirs = f->share;
+    p->handle = f->handle;
+    sodium_memzero(&own, sizeof own);
+    if (!run_cpace(p, now)) {
+        session_free(e, p);
+        return;
+    }
+    p->state = PEER_RUN;
+    p->slot = (uint8_t)(p - e->peers);
+    p->since = p->heard_at = now;
+    p->due = CARRIED_OFFER;
+    recovery_init(&p->recovery);
+    outbox_init(&p->outbox);
+    p->limit_sent = CREDIT_BYTES;
+    checks_init(e, p, now);
+    delivery_open_letters(e, p);
+}
+
+struct peer *introduce_find(struct engine *e, const uint8_t point[static 32])
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        if (e->peers[i].state != PEER_FREE && memcmp(e->peers[i].theirs.point, point, 32) == 0)
+            return &e->peers[i];
+    return NULL;
+}
+
+void introduce_wrong(struct engine *e, struct peer *p)
+{
+    if (p->counted_wrong)
+        return;
+    p->counted_wrong = true;
+    e->count.wrong++;
+    if (e->keyword.form != KEYWORD_ROOM || ++e->wrong_count != WRONG_ALARM)
+        return;
+    event_note(e, EVENT_WARNING, "wrong-keyword",
+               "somebody tried this room with other keywords; if it goes on, take a new keyword with --new");
+}
+
+void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret)
+{
+    memcpy(ret->nonce, p->own.nonce, sizeof ret->nonce);
+    ret->same_count = 0;
+    for (unsigned i = 0; i < PEER_SLOTS && ret->same_count < SAME_TAGS_MAX; i++)
+        if (e->peers[i].state == PEER_LIVE && &e->peers[i] != p)
+            ret->same[ret->same_count++] = seal_same_tag(&e->peers[i].seal, p->run_id);
+}
+
+/* The live session that both ends have already, by the tags that the other listed. */
+static struct peer *same_session(struct engine *e, const struct peer *p, const struct frame_envelope *f)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        if (e->peers[i].state != PEER_LIVE)
+            continue;
+        uint64_t tag = seal_same_tag(&e->peers[i].seal, p->run_id);
+        for (unsigned k = 0; k < f->same_count; k++)
+            if (f->same[k] == tag)
+                return &e->peers[i];
+    }
+    return NULL;
+}
+
+bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f)
+{
+    uint8_t commitment[SEAL_COMMITMENT_BYTES];
+    seal_commit(commitment, f->nonce);
+    if (memcmp(commitment, p->theirs.commitment, sizeof commitment) != 0) {
+        introduce_wrong(e, p);
+        session_free(e, p);
+        return false;
+    }
+    e->count.confirmed++;
+    stock_confirmed(&e->stock, &e->rng);
+    rendezvous_soon(e, now + VTIME_S(1));
+    struct peer *old = same_session(e, p, f);
+    if (old != NULL) {
+        old->handle = p->handle;
+        session_free(e, p);
+        return false;
+    }
+    if (e->live == PEERS_MAX) {
+        session_free(e, p);
+        return false;
+    }
+    memcpy(p->their_nonce, f->nonce, sizeof p->their_nonce);
+    p->state = PEER_LIVE;
+    p->number = ++e->next_number;
+    p->heard_at = now;
+    e->live++;
+    session_want_link(e, p, now + VTIME_S(1));
+    delivery_confirmed(e, now, p);
+    return true;
+}

@@ -1,0 +1,306 @@
+/* From a session's state to its next datagram (docs/protocol.md s6). */
+#include "peer/internal.h"
+#include <string.h>
+
+/* What we spend of the signalling budget; the server's is 16 frames and 8 KiB (the margin is for its counting
+ * of frames that we never saw lost). */
+enum { SIGNAL_FRAMES = 14, SIGNAL_BYTES = 7168, MESSAGE_FRAME_BYTES = 20 };
+
+struct writer {
+    uint8_t *at;
+    size_t used, cap;
+};
+
+static bool put(struct writer *w, const struct frame *f)
+{
+    size_t n = codec_encode_inner(f, w->at + w->used, w->cap - w->used);
+    w->used += n;
+    return n > 0;
+}
+
+/* ---- wrapping ---- */
+
+static bool signal_is_ready(const struct engine *e, const struct peer *p, vtime_us now)
+{
+    return now < p->since + RUN_US && p->signal_frames < SIGNAL_FRAMES && p->signal_bytes < SIGNAL_BYTES &&
+           e->rv.has_secret;
+}
+
+bool relay_is_ready(const struct engine *e, const struct peer *p, vtime_us now)
+{
+    return e->rv.registered && (p->link != 0 || signal_is_ready(e, p, now));
+}
+
+static size_t wrap_relay(struct engine *e, struct peer *p, struct bytes datagram)
+{
+    struct frame f;
+    if (p->link != 0) {
+        f.kind = FRAME_RELAY;
+        f.relay = (struct frame_relay){.has_secret = true, .link = p->link, .datagram = datagram};
+        memcpy(f.relay.secret, e->rv.secret, SECRET_BYTES);
+    } else {
+        f.kind = FRAME_SIGNAL;
+        f.signal = (struct frame_signal){.has_secret = true, .handle = p->handle, .datagram = datagram};
+        memcpy(f.signal.secret, e->rv.secret, SECRET_BYTES);
+        memcpy(f.signal.point, p->own.share.point, sizeof f.signal.point);
+        p->signal_frames++;
+        p->signal_bytes += (uint32_t)datagram.size;
+    }
+    return codec_encode(&f, e->datagram, sizeof e->datagram);
+}
+
+static size_t plain_max(const struct peer *p, int path)
+{
+    return path == PATH_RELAYED && p->link == 0 ? PLAIN_SIGNAL_BYTES_MAX : PLAIN_BYTES_MAX;
+}
+
+/* Seals and sends over path i; the packet's number and epoch go to *sent. */
+static bool emit(struct engine *e, vtime_us now, struct peer *p, int i, const struct writer *plain,
+                 struct sent_packet *sent, struct engine_out *ret)
+{
+    uint8_t ciphertext[CIPHERTEXT_BYTES_MAX], datagram[DATAGRAM_BYTES_MAX];
+    struct frame f = {.kind = FRAME_SEALED};
+    f.sealed.session = p->seal.send.session;
+    seal_packet(&p->seal, now, plain->at, plain->used, ciphertext, &f.sealed.counter, &f.sealed.epoch);
+    f.sealed.ciphertext = (struct bytes){ciphertext, plain->used + SEAL_TAG_BYTES};
+    sent->number = f.sealed.counter;
+    sent->epoch = f.sealed.epoch;
+    if (i == PATH_RELAYED) {
+        size_t inner = codec_encode(&f, datagram, sizeof datagram);
+        size_t size = wrap_relay(e, p, (struct bytes){datagram, inner});
+        sent->bytes = (uint16_t)size;
+        return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e), size);
+    }
+    size_t size = codec_encode(&f, e->datagram, sizeof e->datagram);
+    sent->bytes = (uint16_t)size;
+    return engine_out_datagram(e, ret, p->paths[i].socket, &p->paths[i].remote, size);
+}
+
+/* ---- filling ---- */
+
+static void put_envelope(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
+{
+    struct frame f = {.kind = FRAME_ENVELOPE};
+    introduce_envelope(e, p, &f.envelope);
+    if (put(w, &f))
+        sent->carried |= CARRIED_ENVELOPE;
+}
+
+static bool put_ack(struct peer *p, vtime_us now, struct writer *w)
+{
+    struct frame f = {.kind = FRAME_ACK};
+    return p->received.unacknowledged > 0 && received_ack(&p->received, now, &f.ack) && put(w, &f);
+}
+
+static void put_punch(struct engine *e, vtime_us now, struct peer *p, int i, struct writer *w)
+{
+    struct path *q = &p->paths[i];
+    struct frame f = {.kind = FRAME_PUNCH, .punch = {.answer = q->answer}};
+    bool asks = q->state == PATH_PROBING || q->state == PATH_WORKING;
+    if (asks && now >= q->ask_at)
+        f.punch.challenge = path_ask(q, &e->rng, now, checks_gap(e, p, q));
+    q->answer = 0;
+    put(w, &f);
+}
+
+static void put_state(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
+{
+    if (p->due & CARRIED_OFFER) {
+        struct frame f = {.kind = FRAME_OFFER, .offer = e->offer};
+        f.offer.server_rtt_us = e->rv.rtt_us;
+        if (put(w, &f))
+            sent->carried |= CARRIED_OFFER;
+    }
+    if (p->due & CARRIED_RECEIPT) {
+        struct frame f = {.kind = FRAME_RECEIPT, .receipt = {.count = p->inbox.written}};
+        if (put(w, &f))
+            sent->carried |= CARRIED_RECEIPT;
+    }
+    if (p->due & CARRIED_CREDIT) {
+        struct frame f = {.kind = FRAME_CREDIT, .credit = {.limit = inbox_limit(&p->inbox)}};
+        if (put(w, &f)) {
+            sent->carried |= CARRIED_CREDIT;
+            p->limit_sent = f.credit.limit;
+        }
+    }
+}
+
+static void put_message(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
+{
+    uint8_t data[MESSAGE_DATA_BYTES_MAX];
+    uint64_t offset;
+    size_t size, room = w->cap - w->used;
+    if (room <= MESSAGE_FRAME_BYTES)
+        return;
+    room -= MESSAGE_FRAME_BYTES;
+    if (room > sizeof data)
+        room = sizeof data;
+    while (outbox_next(&p->outbox, room, &offset, &size)) {
+        if (!outbox_read(&p->outbox, &e->mailbox, offset, size, data)) {
+            outbox_sent(&p->outbox, offset, size); /* receipted meanwhile: nothing to repeat */
+            continue;
+        }
+        struct frame f = {.kind = FRAME_MESSAGE, .message = {.offset = offset, .data = {data, size}}};
+        if (!put(w, &f))
+            return;
+        sent->stream_offset = offset;
+        sent->stream_size = (uint16_t)size;
+        outbox_sent(&p->outbox, offset, size);
+        return;
+    }
+}
+
+/* ---- deciding ---- */
+
+/* The path for everything but questions and answers; -1: none. */
+static int carrier(const struct engine *e, const struct peer *p, vtime_us now)
+{
+    if (p->state == PEER_LIVE && p->chosen > PATH_RELAYED)
+        return p->chosen;
+    return relay_is_ready(e, p, now) ? PATH_RELAYED : -1;
+}
+
+/* --relay never: what people write waits for a direct path. */
+static bool data_allowed(const struct engine *e, int path)
+{
+    return path > PATH_RELAYED || e->config.relay != RELAY_NEVER;
+}
+
+static bool holds(const struct peer *p, int path, vtime_us now)
+{
+    return path == PATH_RELAYED && now < p->hold_until;
+}
+
+static bool has_data(const struct engine *e, const struct peer *p, int path)
+{
+    return data_allowed(e, path) && outbox_has_more(&p->outbox);
+}
+
+static bool wants_to_send(const struct engine *e, const struct peer *p, int path, vtime_us now)
+{
+    if (p->probes > 0)
+        return recovery_has_slot(&p->recovery);
+    if ((p->due & CARRIED_OFFER) || has_data(e, p, path))
+        if (recovery_may_send(&p->recovery, now))
+            return true;
+    if (holds(p, path, now))
+        return false;
+    if (p->due != 0 && recovery_may_send(&p->recovery, now))
+        return true;
+    return now >= received_deadline(&p->received);
+}
+
+static bool is_eliciting(const struct sent_packet *s)
+{
+    return s->carried != 0 || s->stream_size != 0;
+}
+
+/* A packet over what carries the session (or, as a probe's twin, over the relay beside it). */
+static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, bool punch, struct engine_out *ret)
+{
+    uint8_t plain[PLAIN_BYTES_MAX];
+    struct writer w = {plain, 0, plain_max(p, i)};
+    struct sent_packet sent = {0};
+    bool probe = p->probes > 0, tracked = recovery_has_slot(&p->recovery);
+    bool beside = p->state == PEER_LIVE && p->chosen > PATH_RELAYED && i != p->chosen;
+    if (!p->envelope_acked && tracked)
+        put_envelope(e, p, &w, &sent);
+    bool acked = put_ack(p, now, &w);
+    if (punch)
+        put_punch(e, now, p, i, &w);
+    if (tracked)
+        put_state(e, p, &w, &sent);
+    if (tracked && data_allowed(e, i) && (probe || recovery_may_send(&p->recovery, now)))
+        put_message(e, p, &w, &sent);
+    if (w.used == 0)
+        return false;
+    if (!emit(e, now, p, i, &w, &sent, ret))
+        return false;
+    p->due &= (uint8_t)~sent.carried;
+    if (acked)
+        received_acknowledged(&p->received);
+    if (is_eliciting(&sent))
+        recovery_sent(&p->recovery, now, &sent, beside);
+    if (p->probes > 0)
+        p->probes--;
+    if (i == PATH_RELAYED && p->link == 0 && (sent.stream_size > 0 || p->signal_frames > SIGNAL_FRAMES / 2) &&
+        p->state == PEER_LIVE)
+        session_want_link(e, p, now);
+    return true;
+}
+
+/* A question or answer over a path that does not carry the session: nothing in it is repeated. */
+static bool send_punch(struct engine *e, vtime_us now, struct peer *p, int i, struct engine_out *ret)
+{
+    uint8_t plain[PLAIN_BYTES_MAX];
+    struct writer w = {plain, 0, plain_max(p, i)};
+    struct sent_packet sent = {0};
+    if (!p->envelope_acked)
+        put_envelope(e, p, &w, &sent);
+    bool acked = put_ack(p, now, &w) && p->paths[i].state == PATH_WORKING;
+    put_punch(e, now, p, i, &w);
+    if (!emit(e, now, p, i, &w, &sent, ret))
+        return false;
+    if (acked)
+        received_acknowledged(&p->received);
+    return true;
+}
+
+/* The second of two probes goes over the relay as well, with the same content. */
+static bool send_twin(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)
+{
+    struct peer_context context = {e, p};
+    recovery_repeat_oldest(&p->recovery, session_fate, &context);
+    if (send_packet(e, now, p, PATH_RELAYED, false, ret))
+        return true;
+    p->probes = 0;
+    return false;
+}
+
+bool packet_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)
+{
+    int i = carrier(e, p, now), asked;
+    if (checks_pending(e, p, now, &asked))
+        return asked == i ? send_packet(e, now, p, i, true, ret) : send_punch(e, now, p, asked, ret);
+    if (i < 0 || !wants_to_send(e, p, i, now))
+        return false;
+    if (p->probes == 1 && i > PATH_RELAYED && p->link != 0 && e->config.relay != RELAY_NEVER)
+        return send_twin(e, now, p, ret);
+    if (send_packet(e, now, p, i, false, ret))
+        return true;
+    p->probes = 0; /* nothing to repeat after all */
+    return false;
+}
+
+vtime_us packet_deadline(const struct engine *e, const struct peer *p, vtime_us now)
+{
+    int i = carrier(e, p, now);
+    if (i < 0)
+        return VTIME_NEVER;
+    vtime_us at = received_deadline(&p->received), data = VTIME_NEVER;
+    bool window = recovery_window_open(&p->recovery);
+    if (window && p->due != 0)
+        at = vtime_min(at, recovery_pace_at(&p->recovery));
+    if (at != VTIME_NEVER && holds(p, i, at))
+        at = p->hold_until;
+    if (window && ((p->due & CARRIED_OFFER) || has_data(e, p, i)))
+        data = recovery_pace_at(&p->recovery);
+    return vtime_min(at, data);
+}
+
+bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)
+{
+    int i = carrier(e, p, now);
+    if (p->goodbyes == 0 || i < 0)
+        return false;
+    if (p->goodbyes-- == 1 && p->link != 0)
+        i = PATH_RELAYED; /* the last one the other way, in case the first was wrong */
+    uint8_t plain[PLAIN_BYTES_MAX];
+    struct writer w = {plain, 0, plain_max(p, i)};
+    struct sent_packet sent = {0};
+    const struct frame leave = {.kind = FRAME_LEAVE, .leave = {.reason = 1}};
+    put_ack(p, now, &w);
+    put_state(e, p, &w, &sent);
+    put(&w, &leave);
+    return emit(e, now, p, i, &w, &sent, ret);
+}

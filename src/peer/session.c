@@ -1,0 +1,332 @@
+/* One peer: what its packets do to us, its timers, its end (docs/protocol.md s6). */
+#include "peer/internal.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LINK_GAP_US     VTIME_S(1) /* doubles up to: */
+#define LINK_GAP_MAX_US VTIME_S(15)
+#define ENVELOPE_ACK_US                                                                                                \
+    VTIME_MS(900) /* the Ack of an envelope may wait until the first probe timeout, 1 s, less the                      \
+                   * round trip: by then it goes with something else, or directly */
+
+/* ---- fates of our packets ---- */
+
+void session_fate(void *context, const struct sent_packet *s, enum packet_fate fate)
+{
+    const struct peer_context *c = context;
+    struct peer *p = c->peer;
+    if (fate == PACKET_ACKED) {
+        seal_acknowledged(&p->seal, s->epoch);
+        if (s->carried & CARRIED_ENVELOPE)
+            p->envelope_acked = true;
+        return;
+    }
+    c->engine->count.packets_lost++;
+    p->due |= s->carried & (CARRIED_OFFER | CARRIED_RECEIPT | CARRIED_CREDIT);
+    if ((s->carried & CARRIED_ENVELOPE) && !p->envelope_acked)
+        p->due |= CARRIED_OFFER; /* the two go together */
+    if (s->stream_size > 0)
+        outbox_lost(&p->outbox, s->stream_offset, s->stream_size);
+}
+
+/* ---- the relay ---- */
+
+void session_want_link(struct engine *e, struct peer *p, vtime_us at)
+{
+    if (p->link != 0 || e->config.relay == RELAY_NEVER)
+        return;
+    if (!p->link_wanted || at < p->link_at)
+        p->link_at = at;
+    p->link_wanted = true;
+}
+
+void session_unlink_all(struct engine *e)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        struct peer *p = &e->peers[i];
+        if (p->state != PEER_LIVE)
+            continue;
+        p->link = 0;
+        p->link_tries = 0;
+        session_want_link(e, p, e->now + LINK_GAP_US); /* Register.links asks first */
+    }
+}
+
+bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)
+{
+    if (!p->link_wanted || p->state != PEER_LIVE || now < p->link_at || !e->rv.registered || !e->rv.echoed)
+        return false;
+    struct frame f = {.kind = FRAME_LINK};
+    memcpy(f.link.secret, e->rv.secret, SECRET_BYTES);
+    memcpy(f.link.token.token, p->seal.relay_token, RELAY_TOKEN_BYTES);
+    f.link.token.side = p->seal.side;
+    f.link.token.may_tell = e->config.relay != RELAY_ONLY;
+    p->link_at = now + vtime_min(LINK_GAP_US << (p->link_tries < 4 ? p->link_tries : 4), LINK_GAP_MAX_US);
+    if (p->link_tries < 255)
+        p->link_tries++;
+    return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e),
+                               codec_encode(&f, e->datagram, sizeof e->datagram));
+}
+
+void session_linked(struct engine *e, vtime_us now, const struct frame_linked *f)
+{
+    (void)now;
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        struct peer *p = &e->peers[i];
+        if (p->state != PEER_LIVE || sodium_memcmp(p->seal.relay_token, f->token, sizeof f->token) != 0)
+            continue;
+        p->link = f->link;
+        p->link_wanted = false;
+        p->link_tries = 0;
+        if (f->observed.family != ADDR_NONE) {
+            uint64_t mask = 0;
+            for (int k = 7; k >= 0; k--)
+                mask = mask << 8 | f->token[k];
+            p->told_addr = addr_mask(&f->observed, mask);
+        }
+    }
+}
+
+/* ---- what came out of a packet ---- */
+
+static void take_name(struct engine *e, struct peer *p, const struct frame_offer *o)
+{
+    char before[sizeof p->name];
+    memcpy(before, p->name, sizeof before);
+    memcpy(p->name, o->name, o->name_size);
+    p->name[o->name_size] = '\0';
+    if (o->name_size == 0)
+        snprintf(p->name, sizeof p->name, "peer %u", p->number);
+    if (p->told && strcmp(before, p->name) != 0)
+        event_peer(e, EVENT_NAME, p);
+}
+
+static void take_offer(struct engine *e, vtime_us now, struct peer *p, const struct frame_offer *o)
+{
+    if (o->generation <= p->offer.generation)
+        return;
+    p->offer = *o;
+    take_name(e, p, o);
+    checks_offer(e, now, p);
+    if (p->told)
+        return;
+    p->told = true;
+    event_peer(e, EVENT_PEER, p);
+    if (p->chosen >= 0)
+        checks_tell(
+            e, p, p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for" : p->path_reason);
+}
+
+static void take_receipt(struct peer *p, uint64_t count)
+{
+    if (count > p->their_receipt && outbox_was_sent(&p->outbox, count))
+        p->their_receipt = count;
+}
+
+/* False: the packet must not be acknowledged, so that it comes again. */
+static bool take_frame(struct engine *e, vtime_us now, struct peer *p, int path, const struct frame *f)
+{
+    struct peer_context context = {e, p};
+    switch (f->kind) {
+    case FRAME_OFFER:
+        take_offer(e, now, p, &f->offer);
+        return true;
+    case FRAME_PUNCH:
+        if (path >= 0)
+            checks_punch(e, now, p, path, &f->punch);
+        return true;
+    case FRAME_ACK:
+        recovery_acked(&p->recovery, now, &f->ack, p->seal.counter, session_fate, &context);
+        return true;
+    case FRAME_MESSAGE:
+        return inbox_put(&p->inbox, f->message.offset, f->message.data.at, f->message.data.size) == INBOX_STORED;
+    case FRAME_RECEIPT:
+        take_receipt(p, f->receipt.count);
+        return true;
+    case FRAME_CREDIT:
+        if (f->credit.limit > p->outbox.limit)
+            p->outbox.limit = f->credit.limit;
+        return true;
+    case FRAME_LEAVE:
+        session_leave(e, p, "quit");
+        return true;
+    default:
+        return true;
+    }
+}
+
+struct packet_summary {
+    bool valid, eliciting, has_envelope, only_handshake;
+    struct frame_envelope envelope;
+};
+
+/* The first pass: is everything in it well-formed, and what kind of packet is it? */
+static struct packet_summary summarise(struct engine *e, struct bytes plain)
+{
+    struct packet_summary s = {.valid = true, .only_handshake = true};
+    struct frame f;
+    while (plain.size > 0) {
+        enum decode_result r = codec_decode_inner(&e->codec, &plain, &f);
+        if (r == DECODE_UNKNOWN)
+            continue;
+        if (r != DECODE_OK) {
+            s.valid = false;
+            return s;
+        }
+        if (f.kind == FRAME_ENVELOPE) {
+            s.has_envelope = true;
+            s.envelope = f.envelope;
+        }
+        s.eliciting |= f.kind == FRAME_ENVELOPE || f.kind == FRAME_OFFER || f.kind == FRAME_MESSAGE ||
+                       f.kind == FRAME_RECEIPT || f.kind == FRAME_CREDIT;
+        s.only_handshake &= f.kind == FRAME_ENVELOPE || f.kind == FRAME_OFFER || f.kind == FRAME_NONE;
+    }
+    return s;
+}
+
+static vtime_us ack_delay(const struct engine *e, const struct peer *p, const struct packet_summary *s)
+{
+    vtime_us both = (vtime_us)e->rv.rtt_us + p->offer.server_rtt_us;
+    if (!s->only_handshake || both + ACK_DELAY_MAX_US > ENVELOPE_ACK_US)
+        return ACK_DELAY_MAX_US;
+    return ENVELOPE_ACK_US - both;
+}
+
+static struct peer *find_session(struct engine *e, uint64_t session)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        struct peer *p = &e->peers[i];
+        if ((p->state == PEER_RUN || p->state == PEER_LIVE) && p->seal.recv.session == session)
+            return p;
+    }
+    return NULL;
+}
+
+static void heard(struct engine *e, vtime_us now, struct peer *p, int path, uint64_t number)
+{
+    p->heard_at = now;
+    recovery_heard(&p->recovery);
+    if (number >= p->newest)
+        p->newest = number + 1;
+    if (path >= 0 && number >= p->paths[path].newest)
+        p->paths[path].newest = number + 1;
+    (void)e;
+}
+
+static void opened(struct engine *e, vtime_us now, struct peer *p, uint64_t number, struct bytes plain, uint16_t socket,
+                   const struct addr *from)
+{
+    struct packet_summary s = summarise(e, plain);
+    if (!s.valid) {
+        e->count.dropped++;
+        return;
+    }
+    if (p->state == PEER_RUN && (!s.has_envelope || !introduce_confirm(e, now, p, &s.envelope)))
+        return;
+    int path = from == NULL ? PATH_RELAYED : checks_path(e, now, p, socket, from);
+    heard(e, now, p, path, number);
+    bool complete = true;
+    struct frame f;
+    while (plain.size > 0 && p->state == PEER_LIVE) {
+        if (codec_decode_inner(&e->codec, &plain, &f) == DECODE_OK)
+            complete = take_frame(e, now, p, path, &f) && complete;
+    }
+    if (p->state == PEER_LIVE && complete)
+        received_add(&p->received, now, number, s.eliciting, ack_delay(e, p, &s));
+}
+
+void session_sealed(struct engine *e, vtime_us now, const struct frame_sealed *f, uint16_t socket,
+                    const struct addr *from, struct peer *expected)
+{
+    uint8_t plain[CIPHERTEXT_BYTES_MAX];
+    struct peer *p = find_session(e, f->session);
+    if (p == NULL || (expected != NULL && p != expected)) {
+        e->count.dropped++;
+        if (expected != NULL && expected->state == PEER_RUN)
+            introduce_wrong(e, expected);
+        return;
+    }
+    if (from != NULL && e->config.relay == RELAY_ONLY)
+        return;
+    vtime_us old_key = 3 * recovery_pto(&p->recovery);
+    enum seal_verdict v = seal_open(&p->seal, now, f->session, f->epoch, f->counter, f->ciphertext.at,
+                                    f->ciphertext.size, old_key > OLD_KEY_US ? old_key : OLD_KEY_US, plain);
+    if (v == SEAL_OPENED) {
+        opened(e, now, p, f->counter, (struct bytes){plain, f->ciphertext.size - SEAL_TAG_BYTES}, socket, from);
+    } else if (v == SEAL_REPLAYED) {
+        e->count.replayed++;
+    } else {
+        e->count.forged++;
+        if (expected != NULL && p->state == PEER_RUN)
+            introduce_wrong(e, p);
+    }
+}
+
+/* ---- timers ---- */
+
+/* Silence counts from the last packet, or from when the server began to answer again. */
+static vtime_us silence_ends(const struct engine *e, const struct peer *p)
+{
+    vtime_us from = p->heard_at > e->rv.back_at ? p->heard_at : e->rv.back_at;
+    return from + PEER_TIMEOUT_US;
+}
+
+void session_timers(struct engine *e, vtime_us now, struct peer *p)
+{
+    struct peer_context context = {e, p};
+    if (p->state == PEER_RUN && now >= p->since + RUN_US) {
+        if (!p->counted_wrong)
+            e->count.silent++;
+        session_free(e, p);
+        return;
+    }
+    if (p->state == PEER_LIVE && rendezvous_answers(e, now) && now >= silence_ends(e, p)) {
+        session_leave(e, p, "timeout");
+        return;
+    }
+    if (p->state != PEER_RUN && p->state != PEER_LIVE)
+        return;
+    if (recovery_timeout(&p->recovery, now, session_fate, &context))
+        p->probes = p->chosen > PATH_RELAYED && p->link != 0 ? 2 : 1; /* the second over the relay */
+    if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
+        p->due |= CARRIED_CREDIT;
+    checks_timers(e, now, p);
+}
+
+vtime_us session_deadline(const struct engine *e, const struct peer *p)
+{
+    if (p->state != PEER_RUN && p->state != PEER_LIVE)
+        return VTIME_NEVER;
+    vtime_us at = vtime_min(recovery_deadline(&p->recovery), packet_deadline(e, p, e->now));
+    if (p->state == PEER_RUN)
+        return vtime_min(at, p->since + RUN_US);
+    if (rendezvous_answers(e, e->now))
+        at = vtime_min(at, silence_ends(e, p));
+    if (p->link_wanted && e->rv.registered && e->rv.echoed)
+        at = vtime_min(at, p->link_at);
+    return vtime_min(at, checks_deadline(e, p));
+}
+
+/* ---- the end ---- */
+
+void session_leave(struct engine *e, struct peer *p, const char *reason)
+{
+    p->state = PEER_LEAVING;
+    p->left_reason = reason;
+    e->live--;
+    e->alone_since = e->now;
+}
+
+void session_free(struct engine *e, struct peer *p)
+{
+    struct mailbox *m = &e->mailbox;
+    for (uint64_t k = p->outbox.first; k < p->outbox.next; k++) {
+        struct letter *l = mailbox_letter(m, p->outbox.letter[k % MAILBOX_MESSAGES]);
+        l->waiting &= ~(1U << p->slot);
+    }
+    for (uint64_t n = m->first; n < m->next; n++)
+        mailbox_letter(m, n)->got &= ~(1U << p->slot); /* the slot will be somebody else */
+    sodium_memzero(p, sizeof *p);
+    mailbox_collect(m);
+}
