@@ -1,7 +1,8 @@
 /* core.h: the rendezvous server without a socket.
  *
  * Pure: owns no socket, reads no clock, draws no entropy, logs nothing, allocates nothing; the
- * caller sets aside server_size(config) bytes. docs/protocol.md, "The server", is what it does.
+ * caller sets aside server_size(config) bytes, all zero (calloc, fresh pages): what is never needed is never
+ * touched and costs nothing. docs/protocol.md, "The server", is what it does.
  *
  *     server_init(s, &config, seed, now)
  *     server_input(s, now, socket, local, from, at, size)  for every datagram

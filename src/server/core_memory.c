@@ -1,0 +1,110 @@
+/* What is remembered of introductions that came to nothing: small tables in which the newest pushes out
+ * the oldest. What is forgotten costs a share, nothing more. */
+#include "server/core_internal.h"
+#include <string.h>
+
+/* ---- pairs ---- */
+
+struct ordered { /* two registrations, the smaller handle first */
+    uint32_t id[2];
+    uint64_t tag;
+};
+
+static struct ordered order(const struct server *s, uint32_t a, uint32_t b)
+{
+    const bool swap = party_at(s, a)->handle > party_at(s, b)->handle;
+    struct ordered o = {.id = {swap ? b : a, swap ? a : b}};
+    const uint64_t handles[2] = {party_at(s, o.id[0])->handle, party_at(s, o.id[1])->handle};
+    o.tag = server_hash(s, handles, sizeof handles);
+    o.tag += o.tag == 0;
+    return o;
+}
+
+static struct pair *slot_of(const struct server *s, uint64_t tag)
+{
+    return &s->t.pairs[(size_t)(tag & s->t.pairs_mask) * PAIR_WAYS];
+}
+
+void pair_remember(struct server *s, uint32_t a, uint32_t b, bool silent_a, bool silent_b)
+{
+    struct ordered o = order(s, a, b);
+    struct pair *slot = slot_of(s, o.tag);
+    int at = 0;
+    while (at < PAIR_WAYS - 1 && slot[at].tag != o.tag && slot[at].tag != 0)
+        at++;
+    memmove(slot + 1, slot, (size_t)at * sizeof *slot);
+    slot[0] = (struct pair){.tag = o.tag, .strangers = !silent_a && !silent_b};
+    for (int i = 0; i < 2; i++) {
+        slot[0].silent[i] = o.id[i] == a ? silent_a : silent_b;
+        slot[0].refreshes[i] = registration_at(s, o.id[i])->refreshes;
+    }
+}
+
+bool pair_is_blocked(const struct server *s, uint32_t a, uint32_t b)
+{
+    struct ordered o = order(s, a, b);
+    const struct pair *slot = slot_of(s, o.tag);
+    for (int at = 0; at < PAIR_WAYS; at++) {
+        if (slot[at].tag != o.tag)
+            continue;
+        if (slot[at].strangers)
+            return true;
+        for (int i = 0; i < 2; i++)
+            if (slot[at].silent[i] && slot[at].refreshes[i] == registration_at(s, o.id[i])->refreshes)
+                return true;
+    }
+    return false;
+}
+
+/* ---- source prefixes whose runs failed ---- */
+
+static uint64_t failed_tag(const struct server *s, uint32_t newcomer)
+{
+    const struct registration *r = registration_at(s, newcomer);
+    uint64_t tag = server_hash_prefix(s, &r->party.path.from, r->wish.room);
+    return tag + (tag == 0);
+}
+
+static struct failed *failed_find(const struct server *s, vtime_us now, uint32_t newcomer)
+{
+    const uint64_t tag = failed_tag(s, newcomer);
+    const struct failed *f = &s->failed[tag % FAILED_SLOTS];
+    return f->tag == tag && now < f->newest + FAILED_MEMORY_US ? (struct failed *)(uintptr_t)f : NULL;
+}
+
+/* In the open form strangers are the rule. */
+static bool counts(const struct server *s, uint32_t newcomer)
+{
+    return registration_at(s, newcomer)->wish.room != 0;
+}
+
+void failed_remember(struct server *s, vtime_us now, uint32_t newcomer)
+{
+    if (!counts(s, newcomer))
+        return;
+    const uint64_t tag = failed_tag(s, newcomer);
+    struct failed *f = &s->failed[tag % FAILED_SLOTS];
+    if (f->tag != tag || now >= f->newest + FAILED_MEMORY_US)
+        *f = (struct failed){.tag = tag};
+    f->runs++;
+    f->newest = now;
+}
+
+bool failed_is_known(const struct server *s, vtime_us now, uint32_t newcomer)
+{
+    if (!counts(s, newcomer))
+        return false;
+    const struct failed *f = failed_find(s, now, newcomer);
+    return f != NULL && f->runs >= FAILED_RUNS_MAX;
+}
+
+bool failed_must_wait(const struct server *s, vtime_us now, uint32_t newcomer)
+{
+    return failed_is_known(s, now, newcomer) && now < failed_find(s, now, newcomer)->introduced + FAILED_GAP_US;
+}
+
+void failed_introduced(struct server *s, vtime_us now, uint32_t newcomer)
+{
+    if (failed_is_known(s, now, newcomer))
+        failed_find(s, now, newcomer)->introduced = now;
+}
