@@ -19,23 +19,23 @@ enum index_kind {
 
 struct flow {
     struct addr inside, remote;
-    uint16_t    port; /* outside; with mapping NONE that of `inside` */
-    bool        replied;
-    bool        own; /* of the box itself: made by a stranger's packet, see open_input */
-    vtime_us    expires;
-    int32_t     next[INDEXES];
+    uint16_t port; /* outside; with mapping NONE that of `inside` */
+    bool replied;
+    bool own; /* of the box itself: made by a stranger's packet, see open_input */
+    vtime_us expires;
+    int32_t next[INDEXES];
 };
 
 struct natbox {
     struct natbox_config config;
-    struct addr          outside;
-    struct dice          dice;
-    uint16_t             port_next;
-    uint16_t             port_shift; /* added to a preserved port after a rebind */
-    struct flow         *flows;
-    int32_t              count, cap, free;
-    int32_t              live; /* in use, expired ones that nobody met yet included */
-    int32_t              heads[INDEXES][BUCKETS];
+    struct addr outside;
+    struct dice dice;
+    uint16_t port_next;
+    uint16_t port_shift; /* added to a preserved port after a rebind */
+    struct flow *flows;
+    int32_t count, cap, free;
+    int32_t live; /* in use, expired ones that nobody met yet included */
+    int32_t heads[INDEXES][BUCKETS];
 };
 
 const struct natbox_config natbox_cone = {.mapping = NATBOX_EI, .filtering = NATBOX_EI, .hairpin = true};
@@ -43,8 +43,7 @@ const struct natbox_config natbox_restricted = {.mapping = NATBOX_EI, .filtering
 const struct natbox_config natbox_port_restricted = {.mapping = NATBOX_EI, .filtering = NATBOX_APD};
 const struct natbox_config natbox_sequential = {
     .mapping = NATBOX_APD, .filtering = NATBOX_APD, .ports = NATBOX_SEQUENTIAL, .step = 1};
-const struct natbox_config natbox_random = {
-    .mapping = NATBOX_APD, .filtering = NATBOX_APD, .ports = NATBOX_RANDOM};
+const struct natbox_config natbox_random = {.mapping = NATBOX_APD, .filtering = NATBOX_APD, .ports = NATBOX_RANDOM};
 /* nf_conntrack_udp_timeout and _stream */
 #define LINUX_NAT                                                                                                      \
     .mapping = NATBOX_APD, .filtering = NATBOX_APD, .ports = NATBOX_PRESERVE, .overload = true,                        \

@@ -127,8 +127,7 @@ static void nat_outbound(struct world *w, int node, struct packet *p)
         return;
     }
     bool to_itself = addr_ip_equal(&p->dst, natbox_outside(box));
-    if ((to_itself && !natbox_rules(box)->hairpin) ||
-        natbox_outbound(box, w->now, &p->src, &p->dst) != NATBOX_PASS) {
+    if ((to_itself && !natbox_rules(box)->hairpin) || natbox_outbound(box, w->now, &p->src, &p->dst) != NATBOX_PASS) {
         world_packet_fate(w, FATE_NAT, p, node, -1);
         return;
     }
@@ -161,8 +160,8 @@ static bool is_blocked(const struct world *w, const struct packet *p, int to_nod
 
 static void core_out(struct world *w, struct packet *p, vtime_us delay)
 {
-    arrivals_push(w->parts,
-               &(struct arrival){.time = w->now + delay, .up = true, .where = INTERNET, .crossed = true, .packet = p});
+    arrivals_push(w->parts, &(struct arrival){
+                                .time = w->now + delay, .up = true, .where = INTERNET, .crossed = true, .packet = p});
 }
 
 static vtime_us weather_delay(struct world *w)

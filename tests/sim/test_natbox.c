@@ -56,7 +56,7 @@ static void test_mapping_types(void **state)
     (void)state;
     static const struct {
         enum natbox_kind mapping;
-        bool             same_for_other_port, same_for_other_address;
+        bool same_for_other_port, same_for_other_address;
     } rows[] = {
         {NATBOX_EI, true, true},
         {NATBOX_AD, true, false},
@@ -65,8 +65,8 @@ static void test_mapping_types(void **state)
     static const enum natbox_ports policies[] = {NATBOX_PRESERVE, NATBOX_SEQUENTIAL, NATBOX_RANDOM};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t p = 0; p < 3; p++) {
-            struct natbox *n =
-                box_of(&(struct natbox_config){.mapping = rows[i].mapping, .filtering = NATBOX_EI, .ports = policies[p]});
+            struct natbox *n = box_of(
+                &(struct natbox_config){.mapping = rows[i].mapping, .filtering = NATBOX_EI, .ports = policies[p]});
             uint16_t first = out(n, 1, 5000, remote(1, 10));
             assert_int_not_equal(first, 0);
             assert_int_equal(first, out(n, 2, 5000, remote(1, 10)));
@@ -84,7 +84,7 @@ static void test_filtering_types(void **state)
     (void)state;
     static const struct {
         enum natbox_kind filtering;
-        bool             other_port, other_address;
+        bool other_port, other_address;
     } rows[] = {
         {NATBOX_EI, true, true},
         {NATBOX_AD, true, false},
@@ -177,10 +177,8 @@ static void test_flows_max(void **state)
 static void test_timeouts(void **state)
 {
     (void)state;
-    struct natbox *n = box_of(&(struct natbox_config){.mapping = NATBOX_EI,
-                                                      .filtering = NATBOX_APD,
-                                                      .timeout_us = VTIME_S(30),
-                                                      .timeout_stream_us = VTIME_S(120)});
+    struct natbox *n = box_of(&(struct natbox_config){
+        .mapping = NATBOX_EI, .filtering = NATBOX_APD, .timeout_us = VTIME_S(30), .timeout_stream_us = VTIME_S(120)});
     uint16_t port = out(n, 0, 5000, remote(1, 10));
     assert_int_equal(in(n, VTIME_S(30), remote(1, 10), port, 5000), NATBOX_UNMAPPED);
     port = out(n, VTIME_S(40), 5000, remote(1, 10));
@@ -190,8 +188,8 @@ static void test_timeouts(void **state)
     natbox_free(n);
 
     /* RFC 4787 REQ-6: only outbound refresh is required. */
-    n = box_of(
-        &(struct natbox_config){.mapping = NATBOX_EI, .filtering = NATBOX_EI, .timeout_us = VTIME_S(30), .outbound_only = true});
+    n = box_of(&(struct natbox_config){
+        .mapping = NATBOX_EI, .filtering = NATBOX_EI, .timeout_us = VTIME_S(30), .outbound_only = true});
     port = out(n, 0, 5000, remote(1, 10));
     assert_int_equal(in(n, VTIME_S(29), remote(1, 10), port, 5000), NATBOX_PASS);
     assert_int_equal(in(n, VTIME_S(31), remote(1, 10), port, 5000), NATBOX_UNMAPPED);
@@ -202,8 +200,8 @@ static void test_timeouts(void **state)
 static void test_permissions_run_out_apart(void **state)
 {
     (void)state;
-    struct natbox *n = box_of(
-        &(struct natbox_config){.mapping = NATBOX_EI, .filtering = NATBOX_APD, .ports = NATBOX_RANDOM, .timeout_us = VTIME_S(30)});
+    struct natbox *n = box_of(&(struct natbox_config){
+        .mapping = NATBOX_EI, .filtering = NATBOX_APD, .ports = NATBOX_RANDOM, .timeout_us = VTIME_S(30)});
     uint16_t port = out(n, 0, 5000, remote(1, 10));
     assert_int_equal(out(n, VTIME_S(20), 5000, remote(2, 10)), port);
     assert_int_equal(in(n, VTIME_S(40), remote(1, 10), port, 5000), NATBOX_FILTERED);

@@ -11,19 +11,19 @@
 #include "world.h"
 
 struct note {
-    vtime_us    time; /* the world's */
+    vtime_us time; /* the world's */
     struct addr from;
-    uint8_t     first;
+    uint8_t first;
 };
 
 struct stub { /* notes what comes; answers it if told so */
     struct world *w;
-    int           host, actor, socket;
-    bool          echoes;
-    vtime_us      wake_at; /* host's clock */
-    unsigned      wakes;
-    struct note   notes[4096];
-    size_t        count;
+    int host, actor, socket;
+    bool echoes;
+    vtime_us wake_at; /* host's clock */
+    unsigned wakes;
+    struct note notes[4096];
+    size_t count;
 };
 
 static void stub_input(void *self, vtime_us now, int socket, const struct addr *local, const struct addr *from,

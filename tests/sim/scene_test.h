@@ -1,0 +1,27 @@
+/* scene_test.h: scenes in cmocka programs: what goes wrong fails the test. */
+#ifndef SIM_SCENE_TEST_H
+#define SIM_SCENE_TEST_H
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scene.h"
+
+static inline _Noreturn void scene_test_failed(const char *why)
+{
+    (void)why; /* scene_fail has said it */
+    fail();
+    for (;;) /* fail() does not come back, but is not declared so */
+        ;
+}
+
+static inline struct scene *scene_test(const char *title, uint64_t seed)
+{
+    struct scene *s = scene_new(title, seed);
+    s->fail = scene_test_failed;
+    return s;
+}
+#endif
