@@ -274,12 +274,12 @@ class PipeClient(Process):
     def mode(self):
         return ["--console"]
 
-    def write(self, data):
-        """Blocks while the program does not read, at most until the deadline."""
+    def write(self, data, timeout=SOON):
+        """Blocks while the program does not read, at most so long."""
         fd = self.popen.stdin.fileno()
         os.set_blocking(fd, False)
         left = memoryview(data)
-        deadline = time.monotonic() + scaled(SOON)
+        deadline = time.monotonic() + scaled(timeout)
         while left:
             if not select.select([], [fd], [], max(0, deadline - time.monotonic()))[1]:
                 self.fail("does not read its stdin")
