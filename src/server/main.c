@@ -1,0 +1,84 @@
+#include "server/loop.h"
+#include "server/options.h"
+#include "server/sockets.h"
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int complain(int status, const char *what)
+{
+    fprintf(stderr, "p2p-server: %s\n", what);
+    return status;
+}
+
+/* For good: there must be no way back to root. */
+static bool become(const char *name)
+{
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL) {
+        fprintf(stderr, "p2p-server: --user: there is no user '%s' any more\n", name);
+        return false;
+    }
+    const uid_t uid = user->pw_uid;
+    const gid_t gid = user->pw_gid;
+    if (setgroups(1, &gid) != 0 || setgid(gid) != 0 || setuid(uid) != 0) {
+        fprintf(stderr, "p2p-server: --user: cannot become '%s': %s; start as root or leave it out\n", name,
+                strerror(errno));
+        return false;
+    }
+    if (uid != 0 && (setuid(0) == 0 || getuid() != uid || geteuid() != uid)) {
+        fprintf(stderr, "p2p-server: --user: root could be had back; not starting\n");
+        return false;
+    }
+    return true;
+}
+
+static void announce(const struct sockets *s)
+{
+    char text[ADDR_TEXT_MAX];
+    for (size_t i = 0; i < s->count; i++)
+        printf("listening on udp %s\n", addr_format(&s->locals[i], text));
+    puts("ready");
+    if (fflush(stdout) != 0)
+        log_event(LOG_LEVEL_WARNING, "stdout-failed", "reason=\"%s\"", strerror(errno));
+    log_event(LOG_LEVEL_INFO, "start", "version=%s sockets=%zu", P2P_VERSION, s->count);
+}
+
+static int run(const struct options *o)
+{
+    struct sockets sockets;
+    if (!sockets_open(&sockets, o))
+        return 1;
+    int status = 1;
+    if (o->user[0] == '\0' || become(o->user))
+        status = loop_run(&sockets, announce);
+    sockets_close(&sockets);
+    return status;
+}
+
+int main(int argc, char *argv[])
+{
+    struct options o;
+    char error[OPTIONS_ERROR_MAX];
+    signal(SIGPIPE, SIG_IGN);
+    switch (options_parse(&o, argc, argv, error)) {
+    case OPTIONS_HELP:
+        fputs(options_help, stdout);
+        return 0;
+    case OPTIONS_VERSION:
+        puts("p2p-server " P2P_VERSION);
+        return 0;
+    case OPTIONS_CHECK:
+        return 0;
+    case OPTIONS_WRONG:
+        return complain(2, error);
+    case OPTIONS_RUN:
+        break;
+    }
+    log_set_level(o.log_level);
+    return run(&o);
+}

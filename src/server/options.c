@@ -1,0 +1,268 @@
+#include "server/options.h"
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char options_help[] =
+    "usage: p2p-server [option]...\n"
+    "Introduces people who share a keyword to each other, and relays what cannot go directly.\n"
+    "\n"
+    "  --listen ADDR:PORT   where to listen; may be given up to 8 times; port 0: any free one\n"
+    "                       (default: 0.0.0.0:41414 and [::]:41414)\n"
+    "  --alt-port PORT      the second port on each of these addresses, by which clients learn what\n"
+    "                       kind of NAT they are behind (default: 41415; any, if a --listen has port 0)\n"
+    "  --metrics ADDR:PORT  not in this version\n"
+    "  --config FILE        lines of NAME = VALUE with the names of these options; # begins a comment;\n"
+    "                       the command line wins\n"
+    "  --user NAME          give up root for this user once the sockets are open\n"
+    "  --log-level LEVEL    error, warning, info (default) or debug\n"
+    "  --check              look whether options and configuration are right, and do nothing else\n"
+    "  --version, --help\n"
+    "\n"
+    "Prints `listening on udp ADDR:PORT` for each socket, then `ready`. Ends with 0 after SIGINT or\n"
+    "SIGTERM, 1 if it cannot run, 2 if it was asked for something wrong.\n";
+
+static bool wrong(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool wrong(char *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error, OPTIONS_ERROR_MAX, format, args);
+    va_end(args);
+    return false;
+}
+
+/* ---- one setting ---- */
+
+static bool parse_address(struct addr *ret, const char *name, const char *value, char *error)
+{
+    if (addr_parse(ret, value))
+        return true;
+    return wrong(error, "%s: '%.100s' is not a numeric ADDR:PORT; write 192.0.2.1:%d or [2001:db8::1]:%d", name, value,
+                 PORT_DEFAULT, PORT_DEFAULT);
+}
+
+static bool set_listen(struct options *o, const char *name, const char *value, char *error)
+{
+    struct addr a;
+    if (!parse_address(&a, name, value, error))
+        return false;
+    if (o->listen_count == OPTIONS_LISTEN_MAX)
+        return wrong(error, "%s: more than %d addresses; listen on 0.0.0.0 or [::] instead", name, OPTIONS_LISTEN_MAX);
+    for (size_t i = 0; i < o->listen_count; i++)
+        if (a.port != 0 && addr_equal(&a, &o->listen[i]))
+            return wrong(error, "%s: '%s' is given twice; leave one out", name, value);
+    o->listen[o->listen_count++] = a;
+    return true;
+}
+
+static bool set_alternate(struct options *o, const char *name, const char *value, char *error)
+{
+    char *end;
+    unsigned long port = strtoul(value, &end, 10);
+    if (!isdigit((unsigned char)value[0]) || *end != '\0' || strlen(value) > 5 || port > 65535)
+        return wrong(error, "%s: '%.100s' is not a port; give a number from 0 (any) to 65535", name, value);
+    o->alternate_port = (uint16_t)port;
+    o->alternate_given = true;
+    return true;
+}
+
+static bool set_metrics(struct options *o, const char *name, const char *value, char *error)
+{
+    struct addr a;
+    (void)o;
+    if (!parse_address(&a, name, value, error))
+        return false;
+    return wrong(error, "%s: metrics are not in this version; leave it out", name);
+}
+
+static bool set_user(struct options *o, const char *name, const char *value, char *error)
+{
+    if (value[0] == '\0' || strlen(value) >= sizeof o->user || getpwnam(value) == NULL)
+        return wrong(error, "%s: there is no user '%.100s' on this machine; create it or name another", name, value);
+    snprintf(o->user, sizeof o->user, "%s", value);
+    return true;
+}
+
+static bool set_log_level(struct options *o, const char *name, const char *value, char *error)
+{
+    if (log_level_parse(&o->log_level, value))
+        return true;
+    return wrong(error, "%s: '%.100s' is no level; give error, warning, info or debug", name, value);
+}
+
+static const struct setting {
+    const char *name;
+    bool (*set)(struct options *o, const char *name, const char *value, char *error);
+} settings[] = {
+    {"listen", set_listen}, {"alt-port", set_alternate},  {"metrics", set_metrics},
+    {"user", set_user},     {"log-level", set_log_level},
+};
+enum { SETTINGS = sizeof settings / sizeof settings[0] };
+
+/* ---- the configuration file ---- */
+
+static char *trim(char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1]))
+        end--;
+    *end = '\0';
+    return text;
+}
+
+/* "name = value" or "name value"; a '#' at the beginning or after white space begins a comment. */
+static bool apply_line(struct options *o, char *line, const char *place, char *error)
+{
+    for (char *at = line; (at = strchr(at, '#')) != NULL; at++)
+        if (at == line || isspace((unsigned char)at[-1])) {
+            *at = '\0';
+            break;
+        }
+    char *name = trim(line);
+    if (*name == '\0')
+        return true;
+    size_t length = strcspn(name, " \t=");
+    char *value = name + length + strspn(name + length, " \t");
+    if (*value == '=')
+        value = trim(value + 1);
+    name[length] = '\0';
+
+    for (int i = 0; i < SETTINGS; i++) {
+        char label[300];
+        if (strcmp(settings[i].name, name) != 0)
+            continue;
+        snprintf(label, sizeof label, "%s: %s", place, name);
+        return *value != '\0' ? settings[i].set(o, label, value, error)
+                              : wrong(error, "%s has no value; write %s = VALUE", label, name);
+    }
+    return wrong(error, "%s: there is no setting '%.60s'; the names are those of the options (see --help)", place,
+                 name);
+}
+
+static bool apply_file(struct options *o, const char *path, char *error)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return wrong(error, "--config: cannot read '%.200s': %s", path, strerror(errno));
+    char line[1024], place[260];
+    bool right = true;
+    for (int number = 1; right && fgets(line, sizeof line, file) != NULL; number++) {
+        snprintf(place, sizeof place, "%.200s line %d", path, number);
+        if (strchr(line, '\n') == NULL && strlen(line) == sizeof line - 1)
+            right = wrong(error, "%s is too long; break it up", place);
+        else
+            right = apply_line(o, line, place, error);
+    }
+    if (right && ferror(file))
+        right = wrong(error, "--config: cannot read '%.200s': %s", path, strerror(errno));
+    fclose(file);
+    return right;
+}
+
+/* ---- the command line ---- */
+
+enum { FLAG_CONFIG = SETTINGS, FLAG_CHECK, FLAG_VERSION, FLAG_HELP, FLAGS };
+
+static const struct option flags[] = {
+    {"listen", required_argument, NULL, 0},    {"alt-port", required_argument, NULL, 1},
+    {"metrics", required_argument, NULL, 2},   {"user", required_argument, NULL, 3},
+    {"log-level", required_argument, NULL, 4}, {"config", required_argument, NULL, FLAG_CONFIG},
+    {"check", no_argument, NULL, FLAG_CHECK},  {"version", no_argument, NULL, FLAG_VERSION},
+    {"help", no_argument, NULL, FLAG_HELP},    {NULL, 0, NULL, 0},
+};
+
+static bool wrong_flag(char *error, int result, char *argv[])
+{
+    const char *text = argv[optind - 1];
+    if (result == ':')
+        return wrong(error, "%.100s needs a value (see --help)", text);
+    if (optopt >= FLAGS) /* a short one, perhaps in the middle of several */
+        return wrong(error, "there is no option '-%c' (see --help)", optopt);
+    if (optopt != 0)
+        return wrong(error, "%.100s: this option takes no value", text);
+    return wrong(error, "there is no option '%.100s' (see --help)", text);
+}
+
+/* First round: is everything known, and which file is to be read. */
+static bool scan(int argc, char *argv[], const char **ret_config, enum options_verdict *ret_verdict, char *error)
+{
+    optind = 0;
+    opterr = 0;
+    for (int flag; (flag = getopt_long(argc, argv, ":", flags, NULL)) != -1;) {
+        if (flag == ':' || flag == '?')
+            return wrong_flag(error, flag, argv);
+        if (flag == FLAG_CONFIG)
+            *ret_config = optarg;
+        else if (flag == FLAG_CHECK && *ret_verdict == OPTIONS_RUN)
+            *ret_verdict = OPTIONS_CHECK;
+        else if (flag == FLAG_VERSION || flag == FLAG_HELP)
+            *ret_verdict = flag == FLAG_HELP ? OPTIONS_HELP : OPTIONS_VERSION;
+    }
+    if (optind < argc)
+        return wrong(error, "'%.100s' is not an option; addresses go behind --listen (see --help)", argv[optind]);
+    return true;
+}
+
+static bool apply_flags(struct options *o, int argc, char *argv[], char *error)
+{
+    bool first_listen = true;
+    optind = 0;
+    for (int flag; (flag = getopt_long(argc, argv, ":", flags, NULL)) != -1;) {
+        char label[32];
+        if (flag >= SETTINGS)
+            continue;
+        if (flag == 0 && first_listen) {
+            o->listen_count = 0;
+            first_listen = false;
+        }
+        snprintf(label, sizeof label, "--%s", settings[flag].name);
+        if (!settings[flag].set(o, label, optarg, error))
+            return false;
+    }
+    return true;
+}
+
+/* ---- together ---- */
+
+static bool complete(struct options *o, char *error)
+{
+    if (o->listen_count == 0) {
+        o->listen_is_default = true;
+        addr_parse(&o->listen[o->listen_count++], "0.0.0.0:41414");
+        addr_parse(&o->listen[o->listen_count++], "[::]:41414");
+    }
+    bool any_port = false;
+    for (size_t i = 0; i < o->listen_count; i++)
+        any_port = any_port || o->listen[i].port == 0;
+    if (!o->alternate_given)
+        o->alternate_port = any_port ? 0 : ALTERNATE_PORT_DEFAULT;
+    for (size_t i = 0; i < o->listen_count; i++)
+        if (o->alternate_port != 0 && o->alternate_port == o->listen[i].port)
+            return wrong(error, "port %u is a --listen port and the alternate port; give another --alt-port",
+                         o->alternate_port);
+    return true;
+}
+
+enum options_verdict options_parse(struct options *ret, int argc, char *argv[], char error[static OPTIONS_ERROR_MAX])
+{
+    enum options_verdict verdict = OPTIONS_RUN;
+    const char *config = NULL;
+    *ret = (struct options){.log_level = LOG_LEVEL_INFO};
+    if (!scan(argc, argv, &config, &verdict, error))
+        return OPTIONS_WRONG;
+    if (verdict == OPTIONS_HELP || verdict == OPTIONS_VERSION)
+        return verdict;
+    if (config != NULL && !apply_file(ret, config, error))
+        return OPTIONS_WRONG;
+    if (!apply_flags(ret, argc, argv, error) || !complete(ret, error))
+        return OPTIONS_WRONG;
+    return verdict;
+}

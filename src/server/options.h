@@ -1,0 +1,34 @@
+/* options.h: what the operator wants, from the command line and the configuration file. */
+#ifndef SERVER_OPTIONS_H
+#define SERVER_OPTIONS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "server/log.h"
+#include "wire/addr.h"
+
+enum {
+    OPTIONS_LISTEN_MAX = 8, /* each has a main and an alternate socket: SERVER_SOCKETS_MAX */
+    OPTIONS_ERROR_MAX = 512,
+    OPTIONS_USER_MAX = 64,
+    PORT_DEFAULT = 41414,
+    ALTERNATE_PORT_DEFAULT = 41415,
+};
+
+struct options {
+    struct addr    listen[OPTIONS_LISTEN_MAX];
+    size_t         listen_count;
+    bool           listen_is_default; /* then a host without IPv6 (or IPv4) is no error */
+    uint16_t       alternate_port;    /* 0: any */
+    bool           alternate_given;
+    char           user[OPTIONS_USER_MAX]; /* empty: stay who we are */
+    enum log_level log_level;
+};
+
+enum options_verdict { OPTIONS_RUN, OPTIONS_CHECK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
+
+/* Reads the configuration file as well, and asks whether the user exists. With OPTIONS_WRONG `error` is one
+ * line that says what is wrong and what to do. May reorder argv. */
+enum options_verdict options_parse(struct options *ret, int argc, char *argv[], char error[static OPTIONS_ERROR_MAX]);
+extern const char options_help[];
+#endif

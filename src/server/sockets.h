@@ -1,0 +1,19 @@
+/* sockets.h: the sockets that the server listens on: the main ones, then the alternates. */
+#ifndef SERVER_SOCKETS_H
+#define SERVER_SOCKETS_H
+#include <stddef.h>
+#include <stdint.h>
+#include "server/core.h"
+#include "server/options.h"
+
+struct sockets {
+    size_t      count;
+    int         fds[SERVER_SOCKETS_MAX];
+    struct addr locals[SERVER_SOCKETS_MAX];
+    uint16_t    alternate_port; /* the same on every address */
+};
+
+/* False after one line on stderr about what failed. */
+bool sockets_open(struct sockets *ret, const struct options *o);
+void sockets_close(struct sockets *s);
+#endif
