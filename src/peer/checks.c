@@ -342,8 +342,10 @@ void checks_timers(struct engine *e, vtime_us now, struct peer *p)
             path_suspect(q, now);
         lost = path_expire(q, now, pto, i == p->chosen, waiting) || lost;
     }
-    if (lost)
+    if (lost) {
+        rendezvous_soon(e, now); /* our NAT may have given us another address: the server sees it */
         checks_choose(e, now, p, "the direct path stopped answering");
+    }
     repunch(e, now, p);
 }
 

@@ -73,6 +73,11 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
         return;
     }
     e->count.introductions++;
+    if (stock_is_exhausted(&e->stock) && !e->strangers_told) {
+        e->strangers_told = true;
+        event_note(e, EVENT_WARNING, "too-many-strangers",
+                   "too many strangers use keywords like this one; nobody new is let in: take a new keyword with --new");
+    }
     p->own = own;
     p->theirs = f->share;
     p->handle = f->handle;
