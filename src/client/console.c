@@ -1,0 +1,360 @@
+/* The mode for people at a terminal. */
+#include "client/client.h"
+#include "client/display.h"
+#include "client/output.h"
+#include "client/people.h"
+#include "client/screen.h"
+#include "wire/text.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    EXCERPTS = 256, /* of our latest messages, to name those that fail */
+    EXCERPT_COLUMNS = 40,
+    EXCERPT_BYTES = 4 * EXCERPT_COLUMNS + 16,
+};
+
+struct excerpt {
+    uint64_t id; /* 0: free */
+    char text[EXCERPT_BYTES];
+};
+
+struct console {
+    struct view view;
+    struct client *client;
+    struct screen *screen;
+    struct people people;
+    struct excerpt excerpts[EXCERPTS];
+    uint64_t last_id;
+    bool finished;
+};
+
+/* ---- saying something ---- */
+
+/* A status line; `text` may come from a peer and is fit for the terminal already. */
+static void say(struct console *k, const char *text)
+{
+    struct buffer line = {0};
+    bool style = screen_has_style(k->screen);
+    buffer_addf(&line, "%s* ", style ? "\x1b[2m" : "");
+    display_wrapped(&line, text, strlen(text), 2, screen_columns(k->screen));
+    buffer_addf(&line, "%s\n", style ? "\x1b[0m" : "");
+    screen_print(k->screen, line.at, line.size);
+    buffer_free(&line);
+}
+
+static size_t text_columns(const char *text)
+{
+    size_t columns = 0, size = strlen(text);
+    uint32_t codepoint;
+    for (size_t length; (length = text_next((const uint8_t *)text, size, &codepoint)) > 0;) {
+        columns += display_columns(codepoint);
+        text += length;
+        size -= length;
+    }
+    return columns;
+}
+
+static void show_message(struct console *k, const struct engine_event *event)
+{
+    char buf[32];
+    struct buffer line = {0};
+    const char *name = people_name(&k->people, event->peer, buf);
+    bool style = screen_has_style(k->screen);
+    buffer_addf(&line, "%s%s%s: ", style ? "\x1b[1m" : "", name, style ? "\x1b[0m" : "");
+    display_wrapped(&line, event->text, event->text_size, text_columns(name) + 2, screen_columns(k->screen));
+    buffer_add(&line, "\n", 1);
+    screen_print(k->screen, line.at, line.size);
+    output_mark(screen_output(k->screen), event->peer, event->number);
+    buffer_free(&line);
+}
+
+static void show_keyword(struct console *k, const char *keyword)
+{
+    struct buffer line = {0};
+    options_other_side(client_options(k->client), keyword, &line);
+    if (!isatty(STDERR_FILENO))
+        fprintf(stderr, "%s\n", line.at); /* whoever sends it elsewhere wants to have it there */
+    struct buffer shown = {0};
+    buffer_addf(&shown, "on the other side: %s", line.at);
+    say(k, shown.at);
+    buffer_free(&shown);
+    buffer_free(&line);
+}
+
+static const char *message_text(const struct console *k, uint64_t id)
+{
+    const struct excerpt *e = &k->excerpts[id % EXCERPTS];
+    return e->id == id && id != 0 ? e->text : "a message";
+}
+
+static void console_event(struct view *v, const struct engine_event *event)
+{
+    struct console *k = (struct console *)v;
+    struct buffer line = {0};
+    if (event->kind == EVENT_MESSAGE)
+        show_message(k, event);
+    else if (event->kind == EVENT_KEYWORD)
+        show_keyword(k, event->text);
+    else if (people_sentence(&k->people, event, message_text(k, event->id), &line))
+        say(k, line.at);
+    buffer_free(&line);
+}
+
+/* ---- sending ---- */
+
+static void keep_excerpt(struct console *k, uint64_t id, const char *text, size_t size)
+{
+    struct excerpt *e = &k->excerpts[id % EXCERPTS];
+    struct buffer line = {0};
+    display_line(&line, text, size, EXCERPT_COLUMNS);
+    e->id = id;
+    snprintf(e->text, sizeof e->text, "\"%.160s\"", buffer_text(&line));
+    buffer_free(&line);
+}
+
+static void send_text(struct console *k, const char *text, size_t size)
+{
+    struct engine_command send = {.kind = COMMAND_SEND, .text = (const uint8_t *)text, .text_size = size};
+    if (size > TEXT_BYTES_MAX) {
+        say(k, "not sent: a message may be 16384 bytes long");
+    } else if (!text_is_valid(send.text, size)) {
+        say(k, "not sent: this is not valid UTF-8");
+    } else if (!engine_has_room(client_engine(k->client), size)) {
+        say(k, "not sent: too much is waiting to be delivered; try again later");
+    } else {
+        send.id = ++k->last_id;
+        keep_excerpt(k, send.id, text, size);
+        client_command(k->client, &send);
+    }
+}
+
+/* ---- commands ---- */
+
+static void command_help(struct console *k, const char *argument)
+{
+    static const char *const lines[] = {
+        "what you type goes to everybody here; a line that begins with // sends one that begins with /",
+        "/peers            who is here, and how they are reached",
+        "/verify [PEER]    four words; the same on both sides if nobody is in between",
+        "/name NEW         change your name",
+        "/ignore PEER      show nothing more of somebody",
+        "/stats            counters",
+        "/quit             leave now (Ctrl-C); Ctrl-D leaves when all is delivered",
+    };
+    (void)argument;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        say(k, lines[i]);
+}
+
+static size_t list_peers(const struct console *k, struct engine_peer peers[static PEERS_MAX])
+{
+    size_t count = engine_peers(client_engine(k->client), peers, PEERS_MAX);
+    return count < PEERS_MAX ? count : PEERS_MAX;
+}
+
+static void say_peer(struct console *k, const struct engine_peer *peer)
+{
+    char buf[32], at[ADDR_TEXT_MAX];
+    struct buffer line = {0};
+    buffer_addf(&line, "%u %s: %s", peer->peer, people_name(&k->people, peer->peer, buf), path_text(peer->path));
+    if (peer->addr.family != ADDR_NONE)
+        buffer_addf(&line, " %s", addr_format(&peer->addr, at));
+    add_rtt(&line, peer->rtt_us);
+    if (peer->waiting > 0)
+        buffer_addf(&line, ", %u not yet delivered", peer->waiting);
+    if (peer->reason != NULL && *peer->reason != '\0')
+        buffer_addf(&line, " (%s)", peer->reason);
+    say(k, line.at);
+    buffer_free(&line);
+}
+
+static void command_peers(struct console *k, const char *argument)
+{
+    struct engine_peer peers[PEERS_MAX];
+    size_t count = list_peers(k, peers);
+    (void)argument;
+    if (count == 0)
+        say(k, "nobody is here yet");
+    for (size_t i = 0; i < count; i++)
+        say_peer(k, &peers[i]);
+}
+
+static void command_stats(struct console *k, const char *argument)
+{
+    struct engine_stat stats[ENGINE_STATS_MAX];
+    size_t count = engine_stats(client_engine(k->client), stats);
+    char line[120];
+    (void)argument;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(line, sizeof line, "%-32s %llu", stats[i].name, (unsigned long long)stats[i].value);
+        say(k, line);
+    }
+}
+
+static void command_verify(struct console *k, const char *argument)
+{
+    struct engine_peer peers[PEERS_MAX];
+    size_t count = list_peers(k, peers);
+    uint32_t only = *argument == '\0' ? 0 : people_find(&k->people, argument);
+    if (count == 0 || (*argument != '\0' && only == 0)) {
+        say(k, count == 0 ? "nobody is here yet" : "there is no such peer; /peers lists them");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *words[4];
+        char line[PERSON_TEXT_MAX + 80], buf[32];
+        if ((only != 0 && only != peers[i].peer) || !engine_verify(client_engine(k->client), peers[i].peer, words))
+            continue;
+        snprintf(line, sizeof line, "%s: %s %s %s %s", people_name(&k->people, peers[i].peer, buf), words[0], words[1],
+                 words[2], words[3]);
+        say(k, line);
+    }
+}
+
+static void command_name(struct console *k, const char *argument)
+{
+    size_t size = strlen(argument);
+    if (size == 0 || size > NAME_BYTES_MAX || !text_is_name((const uint8_t *)argument, size)) {
+        say(k, "a name is 1 to 64 bytes long, without control characters: /name NEW");
+        return;
+    }
+    client_command(k->client, &(struct engine_command){
+                                  .kind = COMMAND_NAME, .text = (const uint8_t *)argument, .text_size = size});
+}
+
+static void command_ignore(struct console *k, const char *argument)
+{
+    uint32_t peer = people_find(&k->people, argument);
+    if (peer == 0)
+        say(k, "there is no such peer; /peers lists them: /ignore PEER");
+    else
+        client_command(k->client, &(struct engine_command){.kind = COMMAND_IGNORE, .peer = peer});
+}
+
+static void command_quit(struct console *k, const char *argument)
+{
+    (void)argument;
+    k->finished = true;
+    client_quit(k->client);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct console *, const char *);
+} commands[] = {
+    {"help", command_help},     {"peers", command_peers}, {"stats", command_stats}, {"verify", command_verify},
+    {"ignore", command_ignore}, {"name", command_name},   {"quit", command_quit},
+};
+
+static void run_command(struct console *k, const char *text)
+{
+    size_t word = strcspn(text, " ");
+    const char *argument = text + word + strspn(text + word, " ");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strlen(commands[i].name) == word && memcmp(commands[i].name, text, word) == 0) {
+            commands[i].run(k, argument);
+            return;
+        }
+    }
+    say(k, "there is no such command; /help lists them, and // at the beginning sends a /");
+}
+
+static void finish(struct console *k)
+{
+    if (k->finished)
+        return;
+    k->finished = true;
+    if (engine_undelivered(client_engine(k->client)) > 0)
+        say(k, "leaving when all is delivered (Ctrl-C leaves now)");
+    client_command(k->client, &(struct engine_command){.kind = COMMAND_FINISH});
+}
+
+static void on_line(void *data, const char *text, size_t size)
+{
+    struct console *k = data;
+    if (text == NULL)
+        finish(k);
+    else if (size >= 2 && size <= TEXT_BYTES_MAX && text[0] == '/' && text[1] == '/')
+        send_text(k, text + 1, size - 1);
+    else if (size >= 1 && size <= TEXT_BYTES_MAX && text[0] == '/' && memchr(text, '\0', size) == NULL) {
+        struct buffer line = {0};
+        buffer_add(&line, text + 1, size - 1);
+        run_command(k, line.at);
+        buffer_free(&line);
+    } else if (size > 0) {
+        send_text(k, text, size);
+    }
+}
+
+/* ---- the view ---- */
+
+static void console_start(struct view *v)
+{
+    struct console *k = (struct console *)v;
+    const struct options *o = client_options(k->client);
+    char text[HOST_BYTES_MAX + 120];
+    snprintf(text, sizeof text, "meeting others with the same keyword at %s; /help lists the commands",
+             o->server_given ? o->server_text : "127.0.0.1 (no --server was given)");
+    say(k, text);
+}
+
+static void console_turn(struct view *v)
+{
+    struct console *k = (struct console *)v;
+    screen_arm(k->screen, !k->finished && !client_has_ended(k->client));
+}
+
+static bool console_take_written(struct view *v, uint32_t *ret_peer, uint64_t *ret_number)
+{
+    return output_take_written(screen_output(((struct console *)v)->screen), ret_peer, ret_number);
+}
+
+static int console_output_error(struct view *v)
+{
+    return screen_output(((struct console *)v)->screen)->error;
+}
+
+static bool console_is_drained(struct view *v)
+{
+    return output_pending(screen_output(((struct console *)v)->screen)) == 0;
+}
+
+static int console_status(struct view *v)
+{
+    (void)v;
+    return 0;
+}
+
+static void console_signal(struct view *v, int number)
+{
+    screen_signal(((struct console *)v)->screen, number);
+}
+
+static void console_close(struct view *v)
+{
+    struct console *k = (struct console *)v;
+    screen_close(k->screen);
+    explicit_bzero(k->excerpts, sizeof k->excerpts);
+    free(k);
+}
+
+struct view *console_create(struct client *c)
+{
+    struct console *k = memory_new(1, sizeof *k);
+    k->client = c;
+    k->people.distinct = true;
+    k->view = (struct view){.start = console_start,
+                            .event = console_event,
+                            .turn = console_turn,
+                            .take_written = console_take_written,
+                            .output_error = console_output_error,
+                            .is_drained = console_is_drained,
+                            .status = console_status,
+                            .signal = console_signal,
+                            .close = console_close};
+    k->screen = screen_open(c, on_line, k);
+    return &k->view;
+}

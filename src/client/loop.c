@@ -1,0 +1,504 @@
+#include "client/buffer.h"
+#include "client/client.h"
+#include "client/interfaces.h"
+#include "client/resolve.h"
+#include "client/sockets.h"
+#include "net/udp.h"
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    RECEIVE_BATCH = 64, /* datagrams from one socket before the others get their turn */
+    POLL_BATCH = 10000, /* steps of the engine before input gets its turn */
+    TICK_S = 30,        /* interfaces; every second time fresh entropy */
+    SLEEP_US = 5000000, /* the clocks moved apart by more: the machine slept */
+    QUIT_DRAIN_S = 1,   /* after quit, a reader that has stalled is not waited for any longer */
+    SIGNALS = 8,
+};
+
+struct client {
+    const struct options *options;
+    enum keyword_form form;
+    struct view *view;
+    struct engine *engine;
+    struct event_base *base;
+    struct sockets sockets;
+    struct resolver resolver;
+    struct event *timer, *tick, *drain, *signals[SIGNALS];
+    int timer_fd;
+    vtime_us armed; /* when timer_fd goes off; VTIME_NEVER: disarmed */
+    vtime_us slept; /* CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC */
+    unsigned ticks;
+    struct addr told_interfaces[ENGINE_INTERFACES_MAX], told_server[ENGINE_SERVER_ADDRS_MAX];
+    size_t told_interface_count, told_server_count;
+    bool told_unknown, told_weak;
+    bool unfinished; /* the engine had more to do than POLL_BATCH */
+    bool quitting, ended;
+    int status;
+};
+
+struct event_base *client_base(const struct client *c)
+{
+    return c->base;
+}
+
+const struct engine *client_engine(const struct client *c)
+{
+    return c->engine;
+}
+
+const struct options *client_options(const struct client *c)
+{
+    return c->options;
+}
+
+enum keyword_form client_form(const struct client *c)
+{
+    return c->form;
+}
+
+bool client_has_ended(const struct client *c)
+{
+    return c->ended;
+}
+
+/* ---- carrying out ---- */
+
+static void on_event(struct client *c, struct engine_event *event)
+{
+    if (event->kind == EVENT_SERVER_LOST)
+        resolver_hurry(&c->resolver);
+    if (event->kind == EVENT_WARNING && strcmp(event->code, "weak-keyword") == 0) {
+        if (c->told_weak)
+            return;
+        c->told_weak = true;
+    }
+    if (event->kind == EVENT_END) {
+        if (event->status == 0)
+            event->status = c->status != 0 ? c->status : c->view->status(c->view);
+        c->status = event->status;
+        c->ended = true;
+    }
+    c->view->event(c->view, event);
+}
+
+static bool is_unreachable(int error)
+{
+    return error == ENETUNREACH || error == EHOSTUNREACH || error == EPERM || error == EACCES ||
+           error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+/* Whatever the network answers, the program goes on: other errors are loss. */
+static void carry_out_send(struct client *c, const struct engine_out *out)
+{
+    int error = -sockets_send(&c->sockets, out);
+    if (!is_unreachable(error))
+        return;
+    const char *text = strerror(error);
+    struct engine_command failed = {.kind = COMMAND_SEND_FAILED,
+                                    .socket = out->socket,
+                                    .addr = out->to,
+                                    .text = (const uint8_t *)text,
+                                    .text_size = strlen(text)};
+    engine_command(c->engine, net_now(), &failed);
+}
+
+static void carry_out_open(struct client *c, const struct engine_out *out)
+{
+    struct engine_command opened = {.kind = COMMAND_SOCKET_OPENED, .socket = out->socket};
+    int error = -sockets_open(&c->sockets, out->socket, out->family, &opened.addr);
+    if (error != 0) {
+        const char *text = strerror(error);
+        opened = (struct engine_command){.kind = COMMAND_SOCKET_FAILED,
+                                         .socket = out->socket,
+                                         .text = (const uint8_t *)text,
+                                         .text_size = strlen(text)};
+    }
+    engine_command(c->engine, net_now(), &opened);
+}
+
+static void carry_out(struct client *c, struct engine_out *out)
+{
+    switch (out->kind) {
+    case OUT_SEND:
+        carry_out_send(c, out);
+        break;
+    case OUT_OPEN:
+        carry_out_open(c, out);
+        break;
+    case OUT_CLOSE:
+        sockets_close(&c->sockets, out->socket);
+        break;
+    case OUT_EVENT:
+        on_event(c, &out->event);
+        break;
+    }
+}
+
+static bool report_written(struct client *c)
+{
+    struct engine_command written = {.kind = COMMAND_WRITTEN};
+    bool any = false;
+    while (!c->ended && c->view->take_written(c->view, &written.peer, &written.number)) {
+        engine_command(c->engine, net_now(), &written);
+        any = true;
+    }
+    return any;
+}
+
+static void pump(struct client *c)
+{
+    struct engine_out out;
+    int steps = 0;
+    do {
+        while (steps < POLL_BATCH && engine_poll(c->engine, net_now(), &out)) {
+            carry_out(c, &out);
+            steps++;
+        }
+    } while (report_written(c) && steps < POLL_BATCH);
+    c->unfinished = steps >= POLL_BATCH;
+}
+
+void client_command(struct client *c, const struct engine_command *command)
+{
+    if (c->ended)
+        return;
+    engine_command(c->engine, net_now(), command);
+    pump(c);
+}
+
+void client_quit(struct client *c)
+{
+    c->quitting = true;
+    client_command(c, &(struct engine_command){.kind = COMMAND_QUIT});
+}
+
+/* ---- what the engine should know of the machine ---- */
+
+static bool addrs_equal(const struct addr *a, size_t a_count, const struct addr *b, size_t b_count)
+{
+    for (size_t i = 0; a_count == b_count && i < a_count; i++)
+        if (!addr_equal(&a[i], &b[i]))
+            return false;
+    return a_count == b_count;
+}
+
+static void tell_interfaces(struct client *c)
+{
+    struct addr found[ENGINE_INTERFACES_MAX];
+    bool loopback = false;
+    for (size_t i = 0; i < c->resolver.addr_count; i++)
+        loopback |= addr_is_loopback(&c->resolver.addrs[i]);
+    size_t count = interfaces_list(found, ENGINE_INTERFACES_MAX, loopback);
+
+    if (addrs_equal(found, count, c->told_interfaces, c->told_interface_count))
+        return;
+    memcpy(c->told_interfaces, found, count * sizeof *found);
+    c->told_interface_count = count;
+    client_command(c, &(struct engine_command){.kind = COMMAND_INTERFACES, .addrs = found, .addr_count = count});
+}
+
+static void tell_entropy(struct client *c)
+{
+    uint8_t entropy[RNG_SEED_BYTES];
+    if (getrandom(entropy, sizeof entropy, 0) != sizeof entropy)
+        return;
+    client_command(c, &(struct engine_command){.kind = COMMAND_ENTROPY, .entropy = entropy});
+    explicit_bzero(entropy, sizeof entropy);
+}
+
+static void tell_server(struct client *c)
+{
+    const struct resolver *r = &c->resolver;
+    if (r->addr_count == 0) {
+        if (r->error[0] == '\0' || c->told_unknown)
+            return;
+        c->told_unknown = true; /* once, not at every try */
+        client_command(c, &(struct engine_command){.kind = COMMAND_SERVER_UNKNOWN,
+                                                   .text = (const uint8_t *)r->error,
+                                                   .text_size = strlen(r->error)});
+        return;
+    }
+    tell_interfaces(c);
+    if (addrs_equal(r->addrs, r->addr_count, c->told_server, c->told_server_count))
+        return;
+    memcpy(c->told_server, r->addrs, sizeof c->told_server);
+    c->told_server_count = r->addr_count;
+    client_command(
+        c, &(struct engine_command){.kind = COMMAND_SERVER_ADDRS, .addrs = r->addrs, .addr_count = r->addr_count});
+}
+
+static void on_resolved(void *data)
+{
+    struct client *c = data;
+    tell_server(c);
+    client_turn(c);
+}
+
+static vtime_us time_asleep(void)
+{
+    struct timespec awake;
+    clock_gettime(CLOCK_MONOTONIC, &awake);
+    vtime_us monotonic = VTIME_S(awake.tv_sec) + (vtime_us)awake.tv_nsec / 1000, boot = net_now();
+    return boot > monotonic ? boot - monotonic : 0;
+}
+
+static void notice_sleep(struct client *c)
+{
+    vtime_us slept = time_asleep();
+    bool woke = slept > c->slept + SLEEP_US;
+    c->slept = slept;
+    if (!woke)
+        return;
+    tell_entropy(c);
+    tell_interfaces(c);
+    resolver_hurry(&c->resolver);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *data)
+{
+    struct client *c = data;
+    (void)fd;
+    (void)what;
+    tell_interfaces(c);
+    if (++c->ticks % 2 == 0)
+        tell_entropy(c);
+    client_turn(c);
+}
+
+/* ---- a turn ---- */
+
+static void arm(struct client *c)
+{
+    vtime_us now = net_now(), due = c->ended ? VTIME_NEVER : engine_deadline(c->engine);
+    struct itimerspec when = {0};
+    /* A deadline that has passed and brought nothing must not keep the processor busy. */
+    if (due <= now)
+        due = now + VTIME_MS(c->unfinished ? 0 : 1);
+    if (due == c->armed && due > now)
+        return;
+    if (due != VTIME_NEVER) {
+        when.it_value.tv_sec = (time_t)(due / 1000000);
+        when.it_value.tv_nsec = (long)(due % 1000000) * 1000 + 1; /* all zero would disarm */
+    }
+    timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    c->armed = due;
+}
+
+static void check_output(struct client *c)
+{
+    int error = c->view->output_error(c->view);
+    if (error == 0 || c->status != 0)
+        return;
+    fprintf(stderr, "p2p-client: standard output: %s\n", strerror(error));
+    c->status = 1;
+    client_quit(c);
+}
+
+void client_turn(struct client *c)
+{
+    pump(c);
+    if (!c->ended)
+        c->view->turn(c->view);
+    pump(c);
+    check_output(c);
+    arm(c);
+    if (!c->ended)
+        return;
+    if (c->view->is_drained(c->view)) {
+        event_base_loopbreak(c->base);
+    } else if (c->quitting && !event_pending(c->drain, EV_TIMEOUT, NULL)) {
+        struct timeval wait = {.tv_sec = QUIT_DRAIN_S};
+        event_add(c->drain, &wait);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+    struct client *c = data;
+    uint64_t expirations;
+    (void)what;
+    if (read(fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
+        return;
+    c->armed = 0;
+    notice_sleep(c);
+    client_turn(c);
+}
+
+static void on_datagrams(void *data, uint16_t socket)
+{
+    struct client *c = data;
+    uint8_t datagram[DATAGRAM_BYTES_MAX + 1];
+    struct addr from, local;
+    for (int i = 0; i < RECEIVE_BATCH && !c->ended; i++) {
+        int size = sockets_receive(&c->sockets, socket, datagram, sizeof datagram, &from, &local);
+        if (size < 0)
+            break;
+        if ((size_t)size > DATAGRAM_BYTES_MAX)
+            continue; /* nothing of ours is that long */
+        engine_input(c->engine, net_now(), socket, &local, &from, datagram, (size_t)size);
+        pump(c);
+    }
+    client_turn(c);
+}
+
+static void on_drained_too_long(evutil_socket_t fd, short what, void *data)
+{
+    struct client *c = data;
+    (void)fd;
+    (void)what;
+    event_base_loopbreak(c->base);
+}
+
+/* ---- signals ---- */
+
+static void on_end_signal(evutil_socket_t number, short what, void *data)
+{
+    struct client *c = data;
+    (void)what;
+    if (c->quitting || c->ended || number == SIGQUIT) { /* the second one does not wait for anything */
+        if (!c->ended)
+            c->status = 1;
+        event_base_loopbreak(c->base);
+        return;
+    }
+    client_quit(c);
+    client_turn(c);
+}
+
+static void on_view_signal(evutil_socket_t number, short what, void *data)
+{
+    struct client *c = data;
+    (void)what;
+    c->view->signal(c->view, (int)number);
+    client_turn(c);
+}
+
+/* SIGINT is taken even if it is ignored, as it is in the background of a script: kill -INT must end us. A SIGHUP
+ * that nohup ignores stays ignored. */
+static void watch_signals(struct client *c)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP}, shown[] = {SIGWINCH, SIGCONT, SIGTSTP};
+    struct sigaction hangup;
+    size_t count = 0;
+    sigaction(SIGHUP, NULL, &hangup);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends[i] != SIGHUP || hangup.sa_handler != SIG_IGN)
+            c->signals[count++] = evsignal_new(c->base, ends[i], on_end_signal, c);
+    for (size_t i = 0; c->view->signal != NULL && i < sizeof shown / sizeof *shown; i++)
+        c->signals[count++] = evsignal_new(c->base, shown[i], on_view_signal, c);
+    assert(count <= SIGNALS);
+    for (size_t i = 0; i < count; i++)
+        event_add(c->signals[i], NULL);
+}
+
+/* ---- beginning and end ---- */
+
+/* Without epoll, which knows no files: standard input and output may be any kind of descriptor. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return NULL;
+    event_config_require_features(config, EV_FEATURE_FDS);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static bool start_engine(struct client *c, const struct keyword *keyword)
+{
+    uint8_t seed[RNG_SEED_BYTES];
+    struct engine_config config = {.keyword = *keyword,
+                                   .relay = c->options->relay,
+                                   .name_size = c->options->name_size,
+                                   .wait_us = VTIME_S(c->options->wait_s)};
+    memcpy(config.name, c->options->name, c->options->name_size);
+    if (getrandom(seed, sizeof seed, 0) != sizeof seed)
+        return false;
+    c->engine = memory_new(1, engine_size());
+    engine_init(c->engine, &config, seed, net_now());
+    explicit_bzero(seed, sizeof seed);
+    keyword_wipe(&config.keyword);
+    return true;
+}
+
+static bool start_loop(struct client *c)
+{
+    struct timeval tick = {.tv_sec = TICK_S};
+    c->base = new_base();
+    c->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (c->base == NULL || c->timer_fd < 0)
+        return false;
+    c->timer = event_new(c->base, c->timer_fd, EV_READ | EV_PERSIST, on_timer, c);
+    c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
+    c->drain = event_new(c->base, -1, 0, on_drained_too_long, c);
+    event_add(c->timer, NULL);
+    event_add(c->tick, &tick);
+    sockets_init(&c->sockets, c->base, on_datagrams, c);
+    return true;
+}
+
+static void stop(struct client *c)
+{
+    c->view->close(c->view);
+    resolver_close(&c->resolver);
+    sockets_close_all(&c->sockets);
+    for (size_t i = 0; i < SIGNALS; i++)
+        if (c->signals[i] != NULL)
+            event_free(c->signals[i]);
+    event_free(c->timer);
+    event_free(c->tick);
+    event_free(c->drain);
+    event_base_free(c->base);
+    close(c->timer_fd);
+    explicit_bzero(c->engine, engine_size());
+    free(c->engine);
+}
+
+static void warn_of_weak_keyword(struct client *c, const struct keyword *keyword)
+{
+    struct engine_event weak = {.kind = EVENT_WARNING,
+                                .code = "weak-keyword",
+                                .text = "this keyword is easy to guess: somebody who does gets into the chat; "
+                                        "p2p-client --new makes a good one"};
+    if (keyword->form != KEYWORD_NEW && keyword_is_weak(keyword))
+        on_event(c, &weak);
+}
+
+int client_run(const struct options *options, const struct keyword *keyword, view_create *create)
+{
+    struct client *c = memory_new(1, sizeof *c);
+    c->options = options;
+    c->form = keyword->form;
+    c->slept = time_asleep();
+    if (!start_loop(c) || !start_engine(c, keyword)) {
+        fprintf(stderr, "p2p-client: cannot start: %s\n", strerror(errno));
+        free(c);
+        return 1;
+    }
+    c->view = create(c);
+    watch_signals(c);
+    c->view->start(c->view);
+    warn_of_weak_keyword(c, keyword);
+    resolver_open(&c->resolver, &options->server, c->base, on_resolved, c);
+    tell_interfaces(c);
+    tell_server(c);
+    client_turn(c);
+    event_base_dispatch(c->base);
+
+    int status = c->status;
+    stop(c);
+    free(c);
+    return status;
+}
