@@ -227,7 +227,7 @@ void checks_tell(struct engine *e, struct peer *p, const char *reason)
     p->path_reason = reason;
     if (!p->told)
         return; /* session.c tells it right after EVENT_PEER */
-    struct queued_event *q = event_add(e, EVENT_PATH);
+    struct queued_event *q = events_add(e, EVENT_PATH);
     q->event.peer = p->number;
     q->event.path = p->chosen < 0 ? PATH_NONE : path_kind(&p->paths[p->chosen]);
     if (p->chosen >= 0) {

@@ -21,7 +21,7 @@ static struct peer *find_live(struct engine *e, uint32_t number)
 
 static void fail(struct engine *e, uint64_t id, uint32_t peer, const char *reason)
 {
-    struct queued_event *q = event_add(e, EVENT_FAILED);
+    struct queued_event *q = events_add(e, EVENT_FAILED);
     q->event.id = id;
     q->event.peer = peer;
     snprintf(q->text, sizeof q->text, "%s", reason);
@@ -37,14 +37,14 @@ static bool is_acceptable(struct engine *e, const struct engine_command *c)
 {
     char text[EVENT_TEXT_MAX];
     if (c->id > MESSAGE_ID_MAX || c->text_size > TEXT_BYTES_MAX || !text_is_valid(c->text, c->text_size)) {
-        event_note(e, EVENT_ERROR, "bad-command",
-                   "a message is UTF-8 without NUL, at most 16384 bytes; its id is 1 to 2^53-1");
+        events_note(e, EVENT_ERROR, "bad-command",
+                    "a message is UTF-8 without NUL, at most 16384 bytes; its id is 1 to 2^53-1");
         return false;
     }
     if (c->id != 0 && mailbox_id_in_use(&e->mailbox, c->id)) {
         snprintf(text, sizeof text, "id %llu is in use by a message that is not yet delivered; take another",
                  (unsigned long long)c->id);
-        event_note(e, EVENT_ERROR, "bad-command", text);
+        events_note(e, EVENT_ERROR, "bad-command", text);
         return false;
     }
     if (e->finishing || e->phase != PHASE_RUNNING) {
@@ -70,7 +70,7 @@ void delivery_send(struct engine *e, vtime_us now, const struct engine_command *
     }
     bool open = only == NULL && e->live == 0;
     uint64_t number = mailbox_add(&e->mailbox, c->id, c->text, c->text_size, open);
-    struct queued_event *q = event_add(e, EVENT_SENT);
+    struct queued_event *q = events_add(e, EVENT_SENT);
     q->event.id = mailbox_letter(&e->mailbox, number)->id;
     for (unsigned i = 0; i < PEER_SLOTS; i++) {
         struct peer *p = &e->peers[i];
@@ -120,7 +120,7 @@ static bool tell_closed_letter(struct engine *e, vtime_us now)
         if (!l->open)
             continue;
         l->open = false;
-        struct queued_event *q = event_add(e, EVENT_SENT);
+        struct queued_event *q = events_add(e, EVENT_SENT);
         q->event.id = l->id;
         for (unsigned i = 0; i < PEER_SLOTS; i++) {
             const struct peer *p = &e->peers[i];
@@ -165,7 +165,7 @@ static bool tell_fate(struct engine *e, struct peer *p)
     if (p->outbox.first == p->outbox.next || (!written && p->state != PEER_LEAVING))
         return false;
     struct letter *l = mailbox_letter(&e->mailbox, p->outbox.letter[p->outbox.first % MAILBOX_MESSAGES]);
-    struct queued_event *q = event_add(e, written ? EVENT_DELIVERED : EVENT_FAILED);
+    struct queued_event *q = events_add(e, written ? EVENT_DELIVERED : EVENT_FAILED);
     q->event.id = l->id;
     q->event.peer = p->number;
     if (written) {
@@ -193,18 +193,18 @@ static bool tell_peer(struct engine *e, struct peer *p, struct engine_out *ret)
     if (tell_message(e, p, ret))
         return true;
     if (tell_fate(e, p))
-        return event_poll(e, ret);
+        return events_poll(e, ret);
     if (p->state != PEER_LEAVING)
         return false;
-    event_peer(e, EVENT_PEER_LEFT, p);
+    events_peer(e, EVENT_PEER_LEFT, p);
     session_free(e, p);
-    return event_poll(e, ret);
+    return events_poll(e, ret);
 }
 
 bool delivery_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     if (tell_closed_letter(e, now))
-        return event_poll(e, ret);
+        return events_poll(e, ret);
     for (unsigned i = 0; i < PEER_SLOTS; i++)
         if (tell_peer(e, &e->peers[i], ret))
             return true;
@@ -348,7 +348,7 @@ bool delivery_goodbye_poll(struct engine *e, vtime_us now, struct engine_out *re
     if (e->phase != PHASE_GOODBYE)
         return false;
     if (tell_undelivered(e))
-        return event_poll(e, ret);
+        return events_poll(e, ret);
     for (unsigned i = 0; i < PEER_SLOTS; i++)
         if (e->peers[i].state == PEER_LIVE && packet_goodbye(e, now, &e->peers[i], ret))
             return true;
@@ -360,7 +360,7 @@ bool delivery_goodbye_poll(struct engine *e, vtime_us now, struct engine_out *re
         return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e), size);
     }
     bool failed = e->mailbox.undelivered > 0 || e->kept_from_somebody > 0 || (e->waited_out && !e->ever_peer);
-    event_add(e, EVENT_END)->event.status = failed ? 1 : 0;
+    events_add(e, EVENT_END)->event.status = failed ? 1 : 0;
     e->phase = PHASE_ENDED;
-    return event_poll(e, ret);
+    return events_poll(e, ret);
 }

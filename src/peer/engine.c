@@ -141,7 +141,7 @@ static void take_interfaces(struct engine *e, const struct engine_command *c)
 static void take_name(struct engine *e, const struct engine_command *c)
 {
     if (c->text_size > NAME_BYTES_MAX || !text_is_name(c->text, c->text_size)) {
-        event_note(e, EVENT_ERROR, "bad-command", "a name is at most 64 bytes of UTF-8 without control characters");
+        events_note(e, EVENT_ERROR, "bad-command", "a name is at most 64 bytes of UTF-8 without control characters");
         return;
     }
     e->config.name_size = (uint8_t)c->text_size;
@@ -164,7 +164,7 @@ static void for_peer(struct engine *e, const struct engine_command *c)
         return;
     }
     if (c->kind == COMMAND_IGNORE)
-        event_note(e, EVENT_ERROR, "bad-command", "no such peer");
+        events_note(e, EVENT_ERROR, "bad-command", "no such peer");
 }
 
 static void take_trouble(struct engine *e, const struct engine_command *c, bool resolving)
@@ -175,7 +175,7 @@ static void take_trouble(struct engine *e, const struct engine_command *c, bool 
         return;
     char text[EVENT_TEXT_MAX];
     snprintf(text, sizeof text, "the server's name cannot be resolved: %s; trying on", e->rv.trouble);
-    event_note(e, EVENT_ERROR, "server-unreachable", text);
+    events_note(e, EVENT_ERROR, "server-unreachable", text);
     e->rv.lost_told = true;
 }
 
@@ -269,7 +269,7 @@ static bool poll_peers(struct engine *e, vtime_us now, struct engine_out *ret)
 bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     note_time(e, now);
-    if (event_poll(e, ret) || delivery_poll(e, now, ret))
+    if (events_poll(e, ret) || delivery_poll(e, now, ret))
         return true;
     if (e->phase == PHASE_ENDED)
         return false;
@@ -278,7 +278,7 @@ bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || poll_peers(e, now, ret))
         return true;
     delivery_timers(e, now);
-    return event_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);
+    return events_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);
 }
 
 vtime_us engine_deadline(const struct engine *e)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* The queue is emptied after every call of the engine, so it fills only for a caller that never polls. */
-struct queued_event *event_add(struct engine *e, enum engine_event_kind kind)
+struct queued_event *events_add(struct engine *e, enum engine_event_kind kind)
 {
     if (e->event_count == EVENTS_MAX) {
         e->event_first = (e->event_first + 1) % EVENTS_MAX;
@@ -15,23 +15,23 @@ struct queued_event *event_add(struct engine *e, enum engine_event_kind kind)
     return q;
 }
 
-void event_note(struct engine *e, enum engine_event_kind kind, const char *code, const char *text)
+void events_note(struct engine *e, enum engine_event_kind kind, const char *code, const char *text)
 {
-    struct queued_event *q = event_add(e, kind);
+    struct queued_event *q = events_add(e, kind);
     q->event.code = code;
     snprintf(q->text, sizeof q->text, "%s", text);
 }
 
-void event_peer(struct engine *e, enum engine_event_kind kind, const struct peer *p)
+void events_peer(struct engine *e, enum engine_event_kind kind, const struct peer *p)
 {
-    struct queued_event *q = event_add(e, kind);
+    struct queued_event *q = events_add(e, kind);
     q->event.peer = p->number;
     snprintf(q->name, sizeof q->name, "%s", p->name);
     if (kind == EVENT_PEER_LEFT)
         snprintf(q->text, sizeof q->text, "%s", p->left_reason);
 }
 
-bool event_poll(struct engine *e, struct engine_out *ret)
+bool events_poll(struct engine *e, struct engine_out *ret)
 {
     if (e->event_count == 0)
         return false;

@@ -182,10 +182,10 @@ struct peer_context {
 }; /* for session_fate */
 
 /* ---- events.c ---- */
-struct queued_event *event_add(struct engine *e, enum engine_event_kind kind);
-void event_note(struct engine *e, enum engine_event_kind kind, const char *code, const char *text);
-void event_peer(struct engine *e, enum engine_event_kind kind, const struct peer *p);
-bool event_poll(struct engine *e, struct engine_out *ret);
+struct queued_event *events_add(struct engine *e, enum engine_event_kind kind);
+void events_note(struct engine *e, enum engine_event_kind kind, const char *code, const char *text);
+void events_peer(struct engine *e, enum engine_event_kind kind, const struct peer *p);
+bool events_poll(struct engine *e, struct engine_out *ret);
 
 /* ---- rendezvous.c: the client's side of docs/protocol.md s4 ---- */
 void rendezvous_init(struct engine *e, vtime_us now);

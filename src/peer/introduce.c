@@ -75,8 +75,9 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
     e->count.introductions++;
     if (stock_is_exhausted(&e->stock) && !e->strangers_told) {
         e->strangers_told = true;
-        event_note(e, EVENT_WARNING, "too-many-strangers",
-                   "too many strangers use keywords like this one; nobody new is let in: take a new keyword with --new");
+        events_note(
+            e, EVENT_WARNING, "too-many-strangers",
+            "too many strangers use keywords like this one; nobody new is let in: take a new keyword with --new");
     }
     p->own = own;
     p->theirs = f->share;
@@ -113,8 +114,8 @@ void introduce_wrong(struct engine *e, struct peer *p)
     e->count.wrong++;
     if (e->keyword.form != KEYWORD_ROOM || ++e->wrong_count != WRONG_ALARM)
         return;
-    event_note(e, EVENT_WARNING, "wrong-keyword",
-               "somebody tried this room with other keywords; if it goes on, take a new keyword with --new");
+    events_note(e, EVENT_WARNING, "wrong-keyword",
+                "somebody tried this room with other keywords; if it goes on, take a new keyword with --new");
 }
 
 void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret)

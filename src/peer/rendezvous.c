@@ -101,7 +101,7 @@ static bool room_given(struct engine *e, uint32_t room, vtime_us now)
     if (room == 0 || room > ROOM_NUMBER_MAX || keyword_parse(&e->keyword, text, (size_t)size) != KEYWORD_OK)
         return false;
     stock_init(&e->stock, &e->keyword, &e->rng, now);
-    event_note(e, EVENT_KEYWORD, NULL, text);
+    events_note(e, EVENT_KEYWORD, NULL, text);
     sodium_memzero(words, sizeof words);
     sodium_memzero(text, sizeof text);
     return true;
@@ -111,12 +111,12 @@ static void tell_registered(struct engine *e, const struct addr *observed)
 {
     struct rendezvous *rv = &e->rv;
     if (!rv->ever_registered || rv->lost_told || !addr_equal(observed, &rv->observed)) {
-        struct queued_event *q = event_add(e, EVENT_REGISTERED);
+        struct queued_event *q = events_add(e, EVENT_REGISTERED);
         q->event.addr = *observed;
     }
     bool moved = !addr_equal(observed, &rv->observed);
     if (!rv->ever_registered)
-        event_add(e, EVENT_NAT); /* not classified: unknown */
+        events_add(e, EVENT_NAT); /* not classified: unknown */
     rv->observed = *observed;
     rv->ever_registered = true;
     rv->lost_told = false;
@@ -182,12 +182,12 @@ void rendezvous_retry(struct engine *e, vtime_us now, const struct frame_retry *
 static void refuse_text(struct engine *e, uint8_t code)
 {
     if (code == REFUSED_ROOM_FULL)
-        event_note(e, EVENT_ERROR, "room-full", "this room is full; take another with --new, or try again later");
+        events_note(e, EVENT_ERROR, "room-full", "this room is full; take another with --new, or try again later");
     else if (code == REFUSED_CROWDED)
-        event_note(e, EVENT_ERROR, "too-many-strangers",
-                   "too many people use keywords like this one; take a numbered room with --new");
+        events_note(e, EVENT_ERROR, "too-many-strangers",
+                    "too many people use keywords like this one; take a numbered room with --new");
     else
-        event_note(e, EVENT_WARNING, "server-busy", "the server is busy; trying again");
+        events_note(e, EVENT_WARNING, "server-busy", "the server is busy; trying again");
 }
 
 void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refused *f)
@@ -222,7 +222,7 @@ void rendezvous_server_leaves(struct engine *e, vtime_us now)
     forget_registration(e);
     rv->cookie_size = 0;
     rv->lost_told = true;
-    event_note(e, EVENT_SERVER_LOST, NULL, "the server is shutting down");
+    events_note(e, EVENT_SERVER_LOST, NULL, "the server is shutting down");
     rv->unanswered_since = now;
     rv->register_at = now + VTIME_MS(500) + rng_below(&e->rng, 1500000); /* not all clients at once */
 }
@@ -305,9 +305,9 @@ static void tell_trouble(struct engine *e, vtime_us now)
     const char *why = rv->trouble[0] != '\0' ? rv->trouble : "no answer";
     snprintf(text, sizeof text, "%s from the server at %s; trying on", why, addr_format(rendezvous_addr(e), at));
     if (rv->ever_registered)
-        event_note(e, EVENT_SERVER_LOST, NULL, text);
+        events_note(e, EVENT_SERVER_LOST, NULL, text);
     else
-        event_note(e, EVENT_ERROR, "server-unreachable", text);
+        events_note(e, EVENT_ERROR, "server-unreachable", text);
 }
 
 static bool socket_is_open(const struct engine *e)

@@ -99,7 +99,7 @@ static void take_name(struct engine *e, struct peer *p, const struct frame_offer
     if (o->name_size == 0)
         snprintf(p->name, sizeof p->name, "peer %u", p->number);
     if (p->told && strcmp(before, p->name) != 0)
-        event_peer(e, EVENT_NAME, p);
+        events_peer(e, EVENT_NAME, p);
 }
 
 static void take_offer(struct engine *e, vtime_us now, struct peer *p, const struct frame_offer *o)
@@ -112,7 +112,7 @@ static void take_offer(struct engine *e, vtime_us now, struct peer *p, const str
     if (p->told)
         return;
     p->told = true;
-    event_peer(e, EVENT_PEER, p);
+    events_peer(e, EVENT_PEER, p);
     if (p->chosen >= 0)
         checks_tell(
             e, p, p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for" : p->path_reason);
