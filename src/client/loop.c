@@ -1,7 +1,6 @@
 #include "client/buffer.h"
 #include "client/client.h"
-#include "client/interfaces.h"
-#include "client/resolve.h"
+#include "client/machine.h"
 #include "client/sockets.h"
 #include "net/udp.h"
 #include <assert.h>
@@ -19,8 +18,6 @@
 enum {
     RECEIVE_BATCH = 64, /* datagrams from one socket before the others get their turn */
     POLL_BATCH = 10000, /* steps of the engine before input gets its turn */
-    TICK_S = 30,        /* interfaces; every second time fresh entropy */
-    SLEEP_US = 5000000, /* the clocks moved apart by more: the machine slept */
     QUIT_DRAIN_S = 1,   /* after quit, a reader that has stalled is not waited for any longer */
     SIGNALS = 8,
 };
@@ -32,15 +29,11 @@ struct client {
     struct engine *engine;
     struct event_base *base;
     struct sockets sockets;
-    struct resolver resolver;
-    struct event *timer, *tick, *drain, *signals[SIGNALS];
+    struct machine machine;
+    struct event *timer, *drain, *signals[SIGNALS];
     int timer_fd;
     vtime_us armed; /* when timer_fd goes off; VTIME_NEVER: disarmed */
-    vtime_us slept; /* CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC */
-    unsigned ticks;
-    struct addr told_interfaces[ENGINE_INTERFACES_MAX], told_server[ENGINE_SERVER_ADDRS_MAX];
-    size_t told_interface_count, told_server_count;
-    bool told_unknown, told_weak;
+    bool told_weak;
     bool unfinished; /* the engine had more to do than POLL_BATCH */
     bool quitting, ended;
     int status;
@@ -76,7 +69,7 @@ bool client_has_ended(const struct client *c)
 static void on_event(struct client *c, struct engine_event *event)
 {
     if (event->kind == EVENT_SERVER_LOST)
-        resolver_hurry(&c->resolver);
+        machine_lost_server(&c->machine);
     if (event->kind == EVENT_WARNING && strcmp(event->code, "weak-keyword") == 0) {
         if (c->told_weak)
             return;
@@ -182,99 +175,6 @@ void client_quit(struct client *c)
     client_command(c, &(struct engine_command){.kind = COMMAND_QUIT});
 }
 
-/* ---- what the engine should know of the machine ---- */
-
-static bool addrs_equal(const struct addr *a, size_t a_count, const struct addr *b, size_t b_count)
-{
-    for (size_t i = 0; a_count == b_count && i < a_count; i++)
-        if (!addr_equal(&a[i], &b[i]))
-            return false;
-    return a_count == b_count;
-}
-
-static void tell_interfaces(struct client *c)
-{
-    struct addr found[ENGINE_INTERFACES_MAX];
-    bool loopback = false;
-    for (size_t i = 0; i < c->resolver.addr_count; i++)
-        loopback |= addr_is_loopback(&c->resolver.addrs[i]);
-    size_t count = interfaces_list(found, ENGINE_INTERFACES_MAX, loopback);
-
-    if (addrs_equal(found, count, c->told_interfaces, c->told_interface_count))
-        return;
-    memcpy(c->told_interfaces, found, count * sizeof *found);
-    c->told_interface_count = count;
-    client_command(c, &(struct engine_command){.kind = COMMAND_INTERFACES, .addrs = found, .addr_count = count});
-}
-
-static void tell_entropy(struct client *c)
-{
-    uint8_t entropy[RNG_SEED_BYTES];
-    if (getrandom(entropy, sizeof entropy, 0) != sizeof entropy)
-        return;
-    client_command(c, &(struct engine_command){.kind = COMMAND_ENTROPY, .entropy = entropy});
-    explicit_bzero(entropy, sizeof entropy);
-}
-
-static void tell_server(struct client *c)
-{
-    const struct resolver *r = &c->resolver;
-    if (r->addr_count == 0) {
-        if (r->error[0] == '\0' || c->told_unknown)
-            return;
-        c->told_unknown = true; /* once, not at every try */
-        client_command(c, &(struct engine_command){.kind = COMMAND_SERVER_UNKNOWN,
-                                                   .text = (const uint8_t *)r->error,
-                                                   .text_size = strlen(r->error)});
-        return;
-    }
-    tell_interfaces(c);
-    if (addrs_equal(r->addrs, r->addr_count, c->told_server, c->told_server_count))
-        return;
-    memcpy(c->told_server, r->addrs, sizeof c->told_server);
-    c->told_server_count = r->addr_count;
-    client_command(
-        c, &(struct engine_command){.kind = COMMAND_SERVER_ADDRS, .addrs = r->addrs, .addr_count = r->addr_count});
-}
-
-static void on_resolved(void *data)
-{
-    struct client *c = data;
-    tell_server(c);
-    client_turn(c);
-}
-
-static vtime_us time_asleep(void)
-{
-    struct timespec awake;
-    clock_gettime(CLOCK_MONOTONIC, &awake);
-    vtime_us monotonic = VTIME_S(awake.tv_sec) + (vtime_us)awake.tv_nsec / 1000, boot = net_now();
-    return boot > monotonic ? boot - monotonic : 0;
-}
-
-static void notice_sleep(struct client *c)
-{
-    vtime_us slept = time_asleep();
-    bool woke = slept > c->slept + SLEEP_US;
-    c->slept = slept;
-    if (!woke)
-        return;
-    tell_entropy(c);
-    tell_interfaces(c);
-    resolver_hurry(&c->resolver);
-}
-
-static void on_tick(evutil_socket_t fd, short what, void *data)
-{
-    struct client *c = data;
-    (void)fd;
-    (void)what;
-    tell_interfaces(c);
-    if (++c->ticks % 2 == 0)
-        tell_entropy(c);
-    client_turn(c);
-}
-
 /* ---- a turn ---- */
 
 static void arm(struct client *c)
@@ -330,7 +230,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
     if (read(fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
         return;
     c->armed = 0;
-    notice_sleep(c);
+    machine_notice_sleep(&c->machine);
     client_turn(c);
 }
 
@@ -339,6 +239,7 @@ static void on_datagrams(void *data, uint16_t socket)
     struct client *c = data;
     uint8_t datagram[DATAGRAM_BYTES_MAX + 1];
     struct addr from, local;
+    machine_notice_sleep(&c->machine);
     for (int i = 0; i < RECEIVE_BATCH && !c->ended; i++) {
         int size = sockets_receive(&c->sockets, socket, datagram, sizeof datagram, &from, &local);
         if (size < 0)
@@ -435,16 +336,13 @@ static bool start_engine(struct client *c, const struct keyword *keyword)
 
 static bool start_loop(struct client *c)
 {
-    struct timeval tick = {.tv_sec = TICK_S};
     c->base = new_base();
     c->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     if (c->base == NULL || c->timer_fd < 0)
         return false;
     c->timer = event_new(c->base, c->timer_fd, EV_READ | EV_PERSIST, on_timer, c);
-    c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
     c->drain = event_new(c->base, -1, 0, on_drained_too_long, c);
     event_add(c->timer, NULL);
-    event_add(c->tick, &tick);
     sockets_init(&c->sockets, c->base, on_datagrams, c);
     return true;
 }
@@ -452,13 +350,12 @@ static bool start_loop(struct client *c)
 static void stop(struct client *c)
 {
     c->view->close(c->view);
-    resolver_close(&c->resolver);
+    machine_close(&c->machine);
     sockets_close_all(&c->sockets);
     for (size_t i = 0; i < SIGNALS; i++)
         if (c->signals[i] != NULL)
             event_free(c->signals[i]);
     event_free(c->timer);
-    event_free(c->tick);
     event_free(c->drain);
     event_base_free(c->base);
     close(c->timer_fd);
@@ -481,7 +378,6 @@ int client_run(const struct options *options, const struct keyword *keyword, vie
     struct client *c = memory_new(1, sizeof *c);
     c->options = options;
     c->form = keyword->form;
-    c->slept = time_asleep();
     if (!start_loop(c) || !start_engine(c, keyword)) {
         fprintf(stderr, "p2p-client: cannot start: %s\n", strerror(errno));
         free(c);
@@ -491,9 +387,7 @@ int client_run(const struct options *options, const struct keyword *keyword, vie
     watch_signals(c);
     c->view->start(c->view);
     warn_of_weak_keyword(c, keyword);
-    resolver_open(&c->resolver, &options->server, c->base, on_resolved, c);
-    tell_interfaces(c);
-    tell_server(c);
+    machine_open(&c->machine, c);
     client_turn(c);
     event_base_dispatch(c->base);
 

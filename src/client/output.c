@@ -130,7 +130,7 @@ void output_close(struct output *o)
 static void make_room(struct output *o, size_t size)
 {
     /* Moves only what is less than what has been written: each byte is moved once on average. */
-    if (o->end + size > o->cap && o->start >= o->end - o->start) {
+    if (o->start > 0 && o->end + size > o->cap && o->start >= o->end - o->start) {
         memmove(o->at, o->at + o->start, o->end - o->start);
         o->end -= o->start;
         o->start = 0;
@@ -159,7 +159,7 @@ void output_mark(struct output *o, uint32_t peer, uint64_t number)
 {
     if (o->error != 0)
         return;
-    if (o->mark_end == o->mark_cap && o->mark_first >= o->mark_cap - o->mark_first) {
+    if (o->mark_first > 0 && o->mark_end == o->mark_cap && o->mark_first >= o->mark_cap - o->mark_first) {
         memmove(o->marks, o->marks + o->mark_first, (o->mark_end - o->mark_first) * sizeof *o->marks);
         o->mark_end -= o->mark_first;
         o->mark_first = 0;
