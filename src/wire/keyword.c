@@ -9,7 +9,7 @@
 
 /* What is typed may be longer than its normal form (runs of spaces, characters that compose), but
  * not without end: over this many decomposed code points it is called too long. */
-enum { CODEPOINTS_MAX = 4096 };
+enum { CODEPOINTS_MAX = 2048 };
 
 /* Unicode's White_Space. NFKC turns most of it into U+0020, not all. */
 static bool is_white(uint32_t c)
@@ -39,18 +39,28 @@ static enum keyword_error check_text(const char *text, size_t size)
     return KEYWORD_OK;
 }
 
-/* NFKC and case fold into code points[CODEPOINTS_MAX]; their number, or -1 if they do not fit. The
- * two halves of utf8proc_map, without its heap: no copy of a keyword stays behind in freed memory. */
+/* NFKC, case fold, NFKC again, into codepoints[CODEPOINTS_MAX]; their number, or -1 if they do not fit.
+ * In one go utf8proc would fold before it orders the marks, and U+0345, a mark that folds to a letter,
+ * would end up elsewhere than the standard's order of steps puts it. These are the parts of
+ * utf8proc_map, without its heap: no copy of a keyword stays behind in freed memory. */
 static utf8proc_ssize_t fold(int32_t *codepoints, const char *text, size_t size)
 {
-    const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD;
-    if (size > CODEPOINTS_MAX * 4)
-        return -1;
-    utf8proc_ssize_t count =
-        utf8proc_decompose((const uint8_t *)text, (utf8proc_ssize_t)size, codepoints, CODEPOINTS_MAX, options);
+    const utf8proc_option_t nfkc = UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE;
+    const utf8proc_option_t folded = UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD;
+    int32_t first[CODEPOINTS_MAX + 1]; /* and then UTF-8 in place, with a NUL */
+    utf8proc_ssize_t count = -1;
+    if (size <= CODEPOINTS_MAX * 4)
+        count = utf8proc_decompose((const uint8_t *)text, (utf8proc_ssize_t)size, first, CODEPOINTS_MAX, nfkc);
+    if (count > CODEPOINTS_MAX)
+        count = -1;
+    if (count >= 0)
+        count = utf8proc_reencode(first, count, nfkc);
+    if (count >= 0)
+        count = utf8proc_decompose((const uint8_t *)first, count, codepoints, CODEPOINTS_MAX, folded);
+    sodium_memzero(first, sizeof first);
     if (count < 0 || count > CODEPOINTS_MAX)
         return -1;
-    return utf8proc_normalize_utf32(codepoints, count, options);
+    return utf8proc_normalize_utf32(codepoints, count, folded);
 }
 
 /* Trims, joins with '-', encodes. */
