@@ -3,7 +3,8 @@
  *   - a message is shown twice, out of order, altered, with one missing before it, or to somebody it was not for;
  *   - `delivered` comes for a message that the other has not written, or twice, or beside `failed`;
  *   - a text, a name or a keyword in clear in a datagram; a private address in one to the server;
- *   - more bytes from the server to a source than came from it, before it echoed a cookie;
+ *   - more bytes from the server to a source than came from it, before it showed a cookie or
+ *     a secret that were sent there;
  *   - the server tells somebody's address to one who does not know that one's keyword;
  *   - an engine breaks its contract with the shell.
  * And it counts datagrams. Clients are told apart by the names they give to peers: they must differ. */

@@ -33,15 +33,15 @@ struct judge_client {
     int          last_shown[JUDGE_CLIENTS_MAX]; /* index into said[] of that client; -1 */
 };
 
-enum { JUDGE_COOKIES = 8 };
+enum { JUDGE_PROOFS = 16, JUDGE_PROOF_BYTES = COOKIE_BYTES_MAX };
 struct judge_source {
     struct addr addr;
     int         origin; /* the host */
     uint64_t    received, sent;
     bool        validated;
-    uint8_t     cookie_size[JUDGE_COOKIES];
-    uint8_t     cookies[JUDGE_COOKIES][COOKIE_BYTES_MAX];
-    unsigned    cookie_next;
+    uint8_t     proof_size[JUDGE_PROOFS]; /* what only who receives there can know: cookies and secrets */
+    uint8_t     proofs[JUDGE_PROOFS][JUDGE_PROOF_BYTES];
+    unsigned    proof_next;
 };
 
 /* judge_wire.c */

@@ -71,24 +71,37 @@ static uint64_t weight(const struct packet *p)
     return p->size + (uint64_t)(p->dst.family == ADDR_V6 ? UDP6_HEADER_BYTES : UDP4_HEADER_BYTES);
 }
 
+static bool is_proof(const struct judge_source *s, const uint8_t *at, uint8_t size)
+{
+    for (unsigned i = 0; i < JUDGE_PROOFS; i++)
+        if (size > 0 && size == s->proof_size[i] && memcmp(at, s->proofs[i], size) == 0)
+            return true;
+    return false;
+}
+
 static void server_received(struct judge *j, const struct packet *p)
 {
     struct judge_source *s = source_of(j, &p->src, p->origin);
     struct frame f;
     s->received += weight(p);
-    if (s->validated || codec_decode(j->codec, p->bytes, p->size, &f) != DECODE_OK || f.kind != FRAME_REGISTER)
+    if (s->validated || codec_decode(j->codec, p->bytes, p->size, &f) != DECODE_OK)
         return;
-    for (unsigned i = 0; i < JUDGE_COOKIES; i++)
-        if (f.reg.cookie_size > 0 && f.reg.cookie_size == s->cookie_size[i] &&
-            memcmp(f.reg.cookie, s->cookies[i], f.reg.cookie_size) == 0)
-            s->validated = true;
+    if (f.kind == FRAME_REGISTER)
+        s->validated = is_proof(s, f.reg.cookie, f.reg.cookie_size) ||
+                       (f.reg.has_secret && is_proof(s, f.reg.secret, SECRET_BYTES));
+    else if (f.kind == FRAME_SIGNAL)
+        s->validated = is_proof(s, f.signal.secret, SECRET_BYTES);
+    else if (f.kind == FRAME_LINK)
+        s->validated = is_proof(s, f.link.secret, SECRET_BYTES);
+    else if (f.kind == FRAME_RELAY)
+        s->validated = is_proof(s, f.relay.secret, SECRET_BYTES);
 }
 
-static void remember_cookie(struct judge_source *s, const uint8_t *cookie, uint8_t size)
+static void remember_proof(struct judge_source *s, const uint8_t *at, uint8_t size)
 {
-    unsigned at = s->cookie_next++ % JUDGE_COOKIES;
-    s->cookie_size[at] = size;
-    memcpy(s->cookies[at], cookie, size);
+    unsigned i = s->proof_next++ % JUDGE_PROOFS;
+    s->proof_size[i] = size;
+    memcpy(s->proofs[i], at, size);
 }
 
 static int client_on(const struct judge *j, int host)
@@ -120,14 +133,16 @@ static void server_sent(struct judge *j, const struct packet *p)
     struct judge_source *s = source_of(j, &p->dst, -1);
     s->sent += weight(p);
     if (!s->validated && s->sent > s->received)
-        judge_fail(j, "the server sent %llu bytes to a source that sent %llu and echoed no cookie",
+        judge_fail(j, "the server sent %llu bytes to a source that sent %llu and has not shown that it receives there",
                    (unsigned long long)s->sent, (unsigned long long)s->received);
     if (codec_decode(j->codec, p->bytes, p->size, &f) != DECODE_OK)
         judge_fail(j, "the server sent what is no frame");
-    if (f.kind == FRAME_REGISTERED)
-        remember_cookie(s, f.registered.cookie, f.registered.cookie_size);
+    if (f.kind == FRAME_REGISTERED) {
+        remember_proof(s, f.registered.cookie, f.registered.cookie_size);
+        remember_proof(s, f.registered.secret, SECRET_BYTES);
+    }
     if (f.kind == FRAME_RETRY)
-        remember_cookie(s, f.retry.cookie, f.retry.cookie_size);
+        remember_proof(s, f.retry.cookie, f.retry.cookie_size);
     if (f.kind == FRAME_LINKED) {
         struct judge_source copy = *s; /* source_of may move the table */
         check_told(j, &copy, &f.linked);

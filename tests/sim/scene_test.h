@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -23,5 +24,11 @@ static inline struct scene *scene_test(const char *title, uint64_t seed)
     struct scene *s = scene_new(title, seed);
     s->fail = scene_test_failed;
     return s;
+}
+/* SIM_TEST=pattern runs some of the tests only; SIM_LINES=n says how much of the trace is shown. */
+static inline void scene_test_filter(void)
+{
+    if (getenv("SIM_TEST"))
+        cmocka_set_test_filter(getenv("SIM_TEST"));
 }
 #endif

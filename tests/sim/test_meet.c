@@ -275,5 +275,6 @@ int main(void)
         cmocka_unit_test(test_v6),
         cmocka_unit_test(test_double_nat),
     };
+    scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
