@@ -104,13 +104,6 @@ static struct transcript_part transcript_part(const uint8_t *point, const struct
     return part;
 }
 
-/* The draft's order: unsigned, byte by byte, the longer one larger if the shorter is its beginning. */
-static bool part_is_larger(const struct transcript_part *a, const struct transcript_part *b)
-{
-    int order = memcmp(a->bytes, b->bytes, a->size < b->size ? a->size : b->size);
-    return order != 0 ? order > 0 : a->size > b->size;
-}
-
 static bool is_reflection(const uint8_t *own_point, const struct cpace_part *own_ad, const uint8_t *peer_point,
                           const struct cpace_part *peer_ad)
 {
@@ -150,7 +143,9 @@ bool cpace_finish(struct cpace_result *ret, const uint8_t scalar[static CPACE_SC
 
     struct transcript_part own = transcript_part(own_point, own_ad);
     struct transcript_part peer = transcript_part(peer_point, peer_ad);
-    ret->own_is_larger = part_is_larger(&own, &peer);
+    /* The draft's order is unsigned, byte by byte. Both parts begin with a point of one size, and these
+     * differ, so no later byte and no length comes into it. */
+    ret->own_is_larger = memcmp(own_point, peer_point, CPACE_POINT_BYTES) > 0;
     const struct transcript_part *larger = ret->own_is_larger ? &own : &peer;
     const struct transcript_part *smaller = ret->own_is_larger ? &peer : &own;
 
