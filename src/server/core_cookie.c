@@ -4,17 +4,19 @@
 #include <sodium.h>
 #include <string.h>
 
-/* Keys age lazily: nobody needs a cookie while nothing arrives. */
+/* Lazily, since nobody needs a cookie while nothing arrives, but on schedule: a key's age must not depend on
+ * when it is looked at. */
 static void rotate(struct server *s, vtime_us now)
 {
-    if (now - s->cookie_rotated < COOKIE_ROTATE_US)
+    const vtime_us periods = (now - s->cookie_rotated) / COOKIE_ROTATE_US;
+    if (periods == 0)
         return;
-    if (now - s->cookie_rotated < 2 * COOKIE_ROTATE_US)
+    if (periods == 1)
         memcpy(s->cookie_key[1], s->cookie_key[0], sizeof s->cookie_key[1]);
     else
         rng_bytes(&s->rng, s->cookie_key[1], sizeof s->cookie_key[1]);
     rng_bytes(&s->rng, s->cookie_key[0], sizeof s->cookie_key[0]);
-    s->cookie_rotated = now;
+    s->cookie_rotated += periods * COOKIE_ROTATE_US;
 }
 
 static void compute(const uint8_t key[static 16], const uint8_t time[static 4], const struct addr *source,
