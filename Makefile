@@ -68,12 +68,15 @@ client_src := $(sort $(filter-out src/client/main.c,$(wildcard src/client/*.c)))
 sim_src    := $(sort $(filter-out tests/sim/test_%.c tests/sim/main.c,$(wildcard tests/sim/*.c)))
 test_src   := $(sort $(wildcard tests/test_*.c) $(wildcard tests/sim/test_*.c tests/sim/main.c))
 
+generated      := $(B)/gen/p2p.pb-c
 pure_objects   := $(call objects,$(wire_src) $(peer_src) $(server_pure_src))
 server_objects := $(call objects,src/server/main.c $(server_src) $(server_pure_src) $(net_src) $(wire_src))
 client_objects := $(call objects,src/client/main.c $(client_src) $(peer_src) $(net_src) $(wire_src))
-test_objects   := $(call objects,$(sim_src) $(client_src) $(server_src) $(net_src)) $(pure_objects)
 tests          := $(patsubst %.c,$(B)/%,$(test_src))
-generated      := $(B)/gen/p2p.pb-c
+# The two shells may use the same names: tests/test_server_*.c get the server's, all others the client's.
+server_tests   := $(filter $(B)/tests/test_server_%,$(tests))
+client_tests   := $(filter-out $(server_tests),$(tests))
+test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
 .PHONY: all tests test lint demo format deps install uninstall clean help FORCE
@@ -112,7 +115,9 @@ FORCE:
 
 # ---- tests ----
 tests: $(tests)
-$(tests): $(B)/%: $(B)/%.o $(test_objects) $(generated).o
+$(server_tests): $(call objects,$(server_src))
+$(client_tests): $(call objects,$(client_src))
+$(tests): $(B)/%: $(B)/%.o $(test_objects)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $^ $(test_ldlibs) $(LDLIBS)
 
