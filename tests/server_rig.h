@@ -39,7 +39,8 @@ struct rig_client {
     uint8_t secret[SECRET_BYTES], cookie[COOKIE_BYTES_MAX];
     uint8_t cookie_size;
     bool registered;
-    uint32_t room, bits_wanted;
+    uint32_t room;
+    uint8_t bits_wanted;
     uint32_t shares_made;
     struct share_public shares[SHARES_MAX]; /* the stock, as the client believes */
     uint8_t share_count;

@@ -1,0 +1,637 @@
+/* Who is introduced to whom, how often, and for how long. */
+#include "server_rig.h"
+
+static const uint8_t envelope[50] = {1};
+
+/* Each sends the other a Signal in the run of these shares. */
+static void both_answer(struct rig *r, const struct rig_client *a, const struct rig_client *b, uint8_t a_share,
+                        uint8_t b_share)
+{
+    rig_signal(r, a, b->handle, a->shares[a_share].point, envelope, sizeof envelope);
+    rig_expect(r, &b->addr, FRAME_SIGNAL);
+    rig_signal(r, b, a->handle, b->shares[b_share].point, envelope, sizeof envelope);
+    rig_expect(r, &a->addr, FRAME_SIGNAL);
+}
+
+static void refresh(struct rig *r, struct rig_client *c, uint32_t room)
+{
+    rig_stock(c, SHARES_MAX);
+    assert_true(rig_register(r, c, FORM_ROOM, room));
+}
+
+/* Keeps registrations alive, with so many fresh shares each time. */
+static void wait_with_stock(struct rig *r, vtime_us us, struct rig_client *clients, size_t count, uint32_t room,
+                            uint8_t shares)
+{
+    for (const vtime_us until = r->now + us; r->now < until;) {
+        rig_wait(r, vtime_min(VTIME_S(15), until - r->now));
+        for (size_t i = 0; i < count; i++) {
+            rig_stock(&clients[i], shares);
+            assert_true(rig_register(r, &clients[i], FORM_ROOM, room));
+        }
+    }
+}
+
+static void wait_with(struct rig *r, vtime_us us, struct rig_client *clients, size_t count, uint32_t room)
+{
+    wait_with_stock(r, us, clients, count, room, SHARES_MAX);
+}
+
+/* ---- repeats ---- */
+
+static void peer_info_is_repeated_to_who_has_not_answered(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 1);
+    rig_join(&r, &b, 42, 1);
+    rig_signal(&r, &a, b.handle, a.shares[0].point, envelope, sizeof envelope);
+    assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 1); /* in front of the first Signal */
+    rig_signal(&r, &a, b.handle, a.shares[0].point, envelope, sizeof envelope);
+    assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 0); /* and only there */
+
+    for (int i = 0; i < 3; i++) {
+        rig_wait(&r, PEER_INFO_REPEAT_US - 1);
+        assert_int_equal(r.log_count, 0);
+        rig_wait(&r, 1);
+        assert_int_equal(r.log_count, 1);
+        assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 1);
+        assert_memory_equal(r.log[0].frame.peer_info.own_point, b.shares[0].point, 32);
+    }
+    rig_wait(&r, VTIME_S(20));
+    assert_int_equal(r.log_count, 0);
+    rig_stop(&r);
+}
+
+/* ---- shares ---- */
+
+static void each_introduction_takes_one_share_of_each(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[6];
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 6; i++) {
+        c[i] = rig_client(i);
+        rig_join(&r, &c[i], 42, 3);
+    }
+    /* Three pairs each: 0-1 0-2 0-3 1-2 1-3 2-3 use up the first four; 4 and 5 have each other. */
+    assert_int_equal(rig_stat(&r, "introduced"), 7);
+    refresh(&r, &c[0], 42);
+    assert_int_equal(rig_stat(&r, "introduced"), 9);
+    rig_stop(&r);
+}
+
+/* The client's list may be older than the introduction: what was used is not used again. */
+static void a_used_share_is_not_restocked(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2), d = rig_client(3);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 1);
+    rig_join(&r, &b, 42, 8);
+    assert_int_equal(rig_stat(&r, "introduced"), 1);
+    assert_true(rig_register(&r, &a, FORM_ROOM, 42)); /* the same share again */
+    rig_join(&r, &d, 42, 8);
+    assert_int_equal(rig_count(&r, &a.addr, FRAME_PEER_INFO), 0);
+
+    /* Nor when the other has left in the meantime. */
+    struct frame leave = {.kind = FRAME_LEAVE, .leave = {.has_secret = true, .reason = LEAVE_QUIT}};
+    memcpy(leave.leave.secret, b.secret, SECRET_BYTES);
+    rig_send(&r, &b.addr, &leave);
+    const uint64_t introduced = rig_stat(&r, "introduced");
+    assert_true(rig_register(&r, &a, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "introduced"), introduced);
+    rig_stop(&r);
+}
+
+/* ---- the end of an introduction ---- */
+
+static void strangers_do_not_meet_twice(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[2] = {rig_client(1), rig_client(2)};
+    rig_start(&r, NULL);
+    rig_join(&r, &c[0], 42, 1);
+    rig_join(&r, &c[1], 42, 1);
+    both_answer(&r, &c[0], &c[1], 0, 0);
+    wait_with(&r, VTIME_S(300), c, 2, 42);
+    assert_int_equal(rig_stat(&r, "introduced"), 1);
+    assert_int_equal(rig_stat(&r, "introductions"), 0);
+
+    /* A new registration is somebody new. */
+    struct rig_client again = rig_client(1);
+    rig_join(&r, &again, 42, 8);
+    assert_int_equal(rig_stat(&r, "introduced"), 2);
+    rig_stop(&r);
+}
+
+static void linked_pairs_do_not_meet_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[2] = {rig_client(1), rig_client(2)};
+    rig_start(&r, NULL);
+    rig_join(&r, &c[0], 42, 1);
+    rig_join(&r, &c[1], 42, 1);
+    both_answer(&r, &c[0], &c[1], 0, 0);
+    rig_link(&r, &c[0], 7, 0, false);
+    rig_link(&r, &c[1], 7, 1, false);
+    assert_int_equal(rig_stat(&r, "introductions_linked"), 1);
+    wait_with(&r, VTIME_S(45), c, 2, 42);
+    assert_int_equal(rig_stat(&r, "introduced"), 1);
+
+    /* When the link is gone, they have met and parted: they may meet again. */
+    wait_with(&r, VTIME_S(265), c, 2, 42);
+    assert_int_equal(rig_stat(&r, "links"), 0);
+    assert_int_equal(rig_stat(&r, "introduced"), 2);
+    rig_stop(&r);
+}
+
+static void who_was_silent_meets_again_after_its_refresh(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 1);
+    rig_join(&r, &b, 42, 1);
+    rig_signal(&r, &a, b.handle, a.shares[0].point, envelope, sizeof envelope);
+    rig_wait(&r, VTIME_S(20));
+    refresh(&r, &a, 42);
+    refresh(&r, &b, 42);
+    rig_wait(&r, VTIME_S(15)); /* over; b was silent */
+    assert_int_equal(rig_stat(&r, "introductions"), 0);
+    refresh(&r, &a, 42);
+    assert_int_equal(rig_stat(&r, "introduced"), 1); /* a's refresh does not help */
+    refresh(&r, &b, 42);
+    assert_int_equal(rig_stat(&r, "introduced"), 2);
+    rig_stop(&r);
+}
+
+/* A killed client answers nobody: after two it costs no more shares. */
+static void two_unanswered_are_enough_until_the_refresh(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client ghost = rig_client(1);
+    rig_start(&r, NULL);
+    rig_join(&r, &ghost, 42, 8);
+    for (uint16_t i = 0; i < 5; i++) {
+        struct rig_client c = rig_client((uint16_t)(10 + i));
+        rig_join(&r, &c, 42, 1);
+        rig_wait(&r, VTIME_S(4));
+        struct frame leave = {.kind = FRAME_LEAVE, .leave = {.has_secret = true, .reason = LEAVE_QUIT}};
+        memcpy(leave.leave.secret, c.secret, SECRET_BYTES);
+        rig_send(&r, &c.addr, &leave);
+    }
+    assert_int_equal(rig_stat(&r, "introduced"), 2);
+    refresh(&r, &ghost, 42);
+    struct rig_client c = rig_client(30);
+    rig_join(&r, &c, 42, 1);
+    assert_int_equal(rig_stat(&r, "introduced"), 3);
+    rig_stop(&r);
+}
+
+/* ---- before the echo ---- */
+
+static void a_stranger_meets_the_longest_waiting_only(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2), d = rig_client(3);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 8);
+    rig_join(&r, &b, 42, 8);
+    both_answer(&r, &a, &b, 0, 0);
+    rig_link(&r, &a, 7, 0, false);
+    rig_link(&r, &b, 7, 1, false);
+
+    rig_stock(&d, 8);
+    assert_true(rig_register(&r, &d, FORM_ROOM, 42));
+    assert_int_equal(rig_count(&r, &a.addr, FRAME_PEER_INFO), 1);
+    assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 0);
+    d.registered = false;
+    assert_true(rig_register(&r, &d, FORM_ROOM, 42)); /* with a cookie: validated, the other follows */
+    assert_int_equal(rig_count(&r, &a.addr, FRAME_PEER_INFO), 0);
+    assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 1);
+    rig_stop(&r);
+}
+
+static void a_waiter_with_an_unconfirmed_run_is_cautious(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), forged = rig_client(2), b = rig_client(3);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 8);
+    rig_stock(&forged, 8);
+    assert_true(rig_register(&r, &forged, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "introduced"), 1);
+
+    /* While it is open, when it is over, and for ten minutes. */
+    vtime_us waits[] = {0, VTIME_S(40), VTIME_S(500)};
+    for (size_t i = 0; i < 3; i++) {
+        wait_with(&r, waits[i], &a, 1, 42);
+        b.registered = false;
+        b.cookie_size = 0;
+        rig_stock(&b, 8);
+        assert_true(rig_register(&r, &b, FORM_ROOM, 42));
+        assert_int_equal(rig_stat(&r, "introduced"), 1);
+    }
+    wait_with(&r, VTIME_S(110), &a, 1, 42);
+    b.registered = false;
+    b.cookie_size = 0;
+    assert_true(rig_register(&r, &b, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "introduced"), 2);
+    rig_stop(&r);
+}
+
+/* A client that comes back lists its links; whom it has links with, the server learns only at the echo. */
+static void links_without_shares_wait_for_the_echo(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2);
+    rig_start(&r, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct rig_client *c = i == 0 ? &a : &b;
+        struct frame f = rig_register_frame(c, FORM_ROOM, 42);
+        f.reg.link_count = 1;
+        f.reg.links[0] = (struct relay_token){.token = {9}, .side = (uint8_t)i, .may_tell = true};
+        rig_send(&r, &c->addr, &f);
+        assert_true(rig_take_registered(&r, c));
+        assert_int_equal(r.log_count, 1);
+        rig_stock(c, 8);
+        f = rig_register_frame(c, FORM_ROOM, 42);
+        f.reg.link_count = 1;
+        f.reg.links[0] = (struct relay_token){.token = {9}, .side = (uint8_t)i, .may_tell = true};
+        rig_send(&r, &c->addr, &f);
+        assert_true(rig_take_registered(&r, c));
+    }
+    assert_int_equal(r.log_count, 3);
+    rig_expect(&r, &a.addr, FRAME_LINKED);
+    rig_expect(&r, &b.addr, FRAME_LINKED);
+    assert_int_equal(rig_stat(&r, "introduced"), 0);
+    rig_stop(&r);
+}
+
+/* ---- Signal ---- */
+
+static void signals_have_a_budget(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2);
+    static const struct {
+        size_t size, frames;
+    } table[] = {{10, 16}, {SIGNAL_DATAGRAM_BYTES_MAX, 8192 / SIGNAL_DATAGRAM_BYTES_MAX}, {512, 16}, {513, 15}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const uint8_t datagram[SIGNAL_DATAGRAM_BYTES_MAX] = {0};
+        size_t arrived = 0;
+        rig_start(&r, NULL);
+        a = rig_client(1);
+        b = rig_client(2);
+        rig_join(&r, &a, 42, 1);
+        rig_join(&r, &b, 42, 1);
+        for (int k = 0; k < 20; k++) {
+            rig_signal(&r, &a, b.handle, a.shares[0].point, datagram, table[i].size);
+            arrived += rig_count(&r, &b.addr, FRAME_SIGNAL);
+        }
+        assert_int_equal(arrived, table[i].frames);
+        rig_signal(&r, &b, a.handle, b.shares[0].point, datagram, table[i].size); /* the other way has its own */
+        rig_expect(&r, &a.addr, FRAME_SIGNAL);
+        rig_stop(&r);
+    }
+}
+
+static void signals_go_only_where_an_introduction_is(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2), d = rig_client(3);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 1);
+    rig_join(&r, &b, 42, 1);
+    rig_join(&r, &d, 43, 1);
+    rig_signal(&r, &d, a.handle, d.shares[0].point, envelope, sizeof envelope); /* another room */
+    assert_int_equal(r.log_count, 0);
+    rig_signal(&r, &a, b.handle, b.shares[0].point, envelope, sizeof envelope); /* another share */
+    assert_int_equal(r.log_count, 0);
+    rig_signal(&r, &a, a.handle, a.shares[0].point, envelope, sizeof envelope); /* oneself */
+    assert_int_equal(r.log_count, 0);
+    rig_wait(&r, INTRODUCTION_US);
+    rig_signal(&r, &a, b.handle, a.shares[0].point, envelope, sizeof envelope); /* too late */
+    assert_int_equal(r.log_count, 0);
+    assert_int_equal(rig_stat(&r, "signals_dropped"), 4);
+    rig_stop(&r);
+}
+
+/* ---- rooms ---- */
+
+static void a_room_of_sixty_four_is_full(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[65];
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 64; i++) {
+        c[i] = rig_client(i);
+        rig_join(&r, &c[i], 42, 0);
+    }
+    /* Everybody has his own prefix: a tie. The first Register is told so at once. */
+    c[64] = rig_client(64);
+    assert_false(rig_register(&r, &c[64], FORM_ROOM, 42));
+    const struct frame *f = rig_expect(&r, &c[64].addr, FRAME_REFUSED);
+    assert_int_equal(f->refused.code, REFUSED_ROOM_FULL);
+    assert_int_equal(f->refused.token, c[64].token);
+
+    /* A member's refresh is nobody new, and another room is another room. */
+    assert_true(rig_register(&r, &c[10], FORM_ROOM, 42));
+    assert_true(rig_register(&r, &c[64], FORM_ROOM, 43));
+    assert_true(rig_register(&r, &c[64], FORM_ROOM, 43));
+    assert_false(rig_register(&r, &c[64], FORM_ROOM, 42));
+    assert_int_equal(rig_expect(&r, &c[64].addr, FRAME_REFUSED)->refused.code, REFUSED_ROOM_FULL);
+    assert_true(rig_register(&r, &c[64], FORM_ROOM, 43)); /* it stays where it was */
+    assert_int_equal(rig_stat(&r, "registrations"), 65);
+    rig_stop(&r);
+}
+
+static void the_newest_of_the_largest_prefix_gives_way(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[64], late = rig_client(100), later = rig_client(101);
+    rig_start(&r, NULL);
+    /* Two from one house among them, at 20 and 40. */
+    for (uint16_t i = 0; i < 64; i++) {
+        c[i] = rig_client(i == 40 ? 20 : i);
+        c[i].addr.port = (uint16_t)(5000 + i);
+        rig_join(&r, &c[i], 42, 0);
+    }
+    assert_true(rig_register(&r, &late, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "displaced"), 0); /* not for a source that may be forged */
+    assert_true(rig_register(&r, &late, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "displaced"), 1);
+    const struct frame *f = rig_expect(&r, &c[40].addr, FRAME_REFUSED);
+    assert_int_equal(f->refused.code, REFUSED_ROOM_FULL);
+    assert_int_equal(f->refused.proof, rig_proof(&c[40]));
+    assert_false(rig_register(&r, &later, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "registrations"), 64);
+    rig_stop(&r);
+}
+
+/* A flood from one house keeps nobody out, however long it was there. */
+static void one_prefix_cannot_hold_a_room(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 64; i++) {
+        struct rig_client c = rig_client(1);
+        c.addr.port = (uint16_t)(5000 + i);
+        rig_join(&r, &c, 42, 0);
+    }
+    struct rig_client same = rig_client(1);
+    assert_false(rig_register(&r, &same, FORM_ROOM, 42));
+    for (uint16_t i = 0; i < 63; i++) {
+        struct rig_client c = rig_client((uint16_t)(10 + i));
+        rig_join(&r, &c, 42, 0);
+    }
+    struct rig_client last = rig_client(100); /* now it is one of each */
+    assert_false(rig_register(&r, &last, FORM_ROOM, 42));
+    assert_int_equal(rig_stat(&r, "registrations"), 64);
+    rig_stop(&r);
+}
+
+static void another_number_moves(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 42, 8);
+    rig_join(&r, &b, 43, 8);
+    assert_int_equal(rig_stat(&r, "introduced"), 0);
+    assert_true(rig_register(&r, &a, FORM_ROOM, 43));
+    assert_int_equal(rig_stat(&r, "introduced"), 1);
+    rig_stop(&r);
+}
+
+/* ---- the open form ---- */
+
+static void bits_wanted_follow_the_number_of_registrations(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t registrations;
+        uint8_t bits;
+    } table[] = {{1, 0},  {4, 0},   {5, 1},   {8, 1},   {9, 2},   {16, 2},
+                 {17, 3}, {256, 6}, {257, 7}, {512, 7}, {513, 8}, {600, 8}};
+    struct rig r;
+    uint16_t n = 0;
+    rig_start(&r, NULL);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct rig_client c = {0};
+        while (n < table[i].registrations) {
+            c = rig_client(n);
+            rig_register_open(&r, &c, 8, (uint8_t)n);
+            assert_true(rig_register_open(&r, &c, 8, (uint8_t)n));
+            n++;
+        }
+        assert_int_equal(rig_stat(&r, "registrations_open"), table[i].registrations);
+        assert_int_equal(c.bits_wanted, table[i].bits);
+    }
+    rig_stop(&r);
+}
+
+/* The newcomer counts already in what it is told, so that its echo brings the bits. */
+static void a_newcomer_learns_the_bits_at_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 5; i++) {
+        struct rig_client c = rig_client(i);
+        assert_true(rig_register_open(&r, &c, 0, 0));
+        assert_int_equal(c.bits_wanted, i == 4 ? 1 : 0);
+        assert_true(rig_register_open(&r, &c, c.bits_wanted, c.bits_wanted));
+        assert_int_equal(c.bits_wanted, i == 4 ? 1 : 0);
+    }
+    rig_stop(&r);
+}
+
+static void buckets_agree_in_the_bits_wanted(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[17];
+    rig_start(&r, NULL);
+    /* Sixteen: two bits. They have more, and all differ in the first two from the seventeenth but four. */
+    for (uint16_t i = 0; i < 16; i++) {
+        c[i] = rig_client(i);
+        rig_register_open(&r, &c[i], 8, (uint8_t)(i << 4));
+        assert_true(rig_register_open(&r, &c[i], 8, (uint8_t)(i << 4)));
+    }
+    rig_wait(&r, VTIME_S(21));
+    for (uint16_t i = 0; i < 16; i++) {
+        rig_stock(&c[i], i == 0 ? 0 : 8);
+        assert_true(rig_register_open(&r, &c[i], 8, (uint8_t)(i << 4)));
+    }
+    assert_int_equal(rig_stat(&r, "introduced"), 3 + 3 * 6);
+    rig_stock(&c[0], 8);
+    assert_true(rig_register_open(&r, &c[0], 2, 0)); /* two bits are enough */
+    assert_int_equal(rig_stat(&r, "introduced"), 4 * 6);
+    rig_stop(&r);
+}
+
+static void too_few_bits_meet_nobody_until_there_are_more(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[17];
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 17; i++) { /* 17 want three bits; the last has one, and 0x80 and 0x90 agree in three */
+        c[i] = rig_client(i);
+        const uint8_t bits = i == 16 ? 1 : 8, prefix = (uint8_t)(i == 16 ? 1 : i << 4);
+        rig_register_open(&r, &c[i], bits, prefix);
+        assert_true(rig_register_open(&r, &c[i], bits, prefix));
+    }
+    rig_wait(&r, VTIME_S(21));
+    rig_stock(&c[8], 8);
+    assert_true(rig_register_open(&r, &c[8], 8, 0x80));
+    rig_stock(&c[16], 8);
+    assert_true(rig_register_open(&r, &c[16], 1, 1));
+    assert_int_equal(c[16].bits_wanted, 3);
+    assert_int_equal(rig_stat(&r, "introduced"), 0);
+    assert_true(rig_register_open(&r, &c[16], 3, 4));
+    assert_int_equal(rig_stat(&r, "introduced"), 1);
+    rig_stop(&r);
+}
+
+/* The fifth wants one bit of everybody, but those who wait cannot know yet. */
+static void for_twenty_seconds_one_bit_fewer_is_enough(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct rig r;
+        struct rig_client c[5];
+        rig_start(&r, NULL);
+        for (uint16_t i = 0; i < 5; i++) {
+            c[i] = rig_client(i);
+            assert_true(rig_register_open(&r, &c[i], 0, 0));
+            rig_stock(&c[i], i == 0 || (i == 4 && late == 0) ? 8 : 0);
+            assert_true(rig_register_open(&r, &c[i], c[i].bits_wanted, 0));
+        }
+        if (late == 1) {
+            rig_wait(&r, VTIME_S(21));
+            rig_stock(&c[4], 8);
+            assert_true(rig_register_open(&r, &c[4], 1, 0));
+        }
+        assert_int_equal(rig_stat(&r, "introduced"), late == 0 ? 1 : 0);
+        rig_stop(&r);
+    }
+}
+
+static void sixty_four_with_the_same_eight_bits_are_a_crowd(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 64; i++) {
+        struct rig_client c = rig_client(i);
+        rig_register_open(&r, &c, 8, 200);
+        assert_true(rig_register_open(&r, &c, 8, 200));
+    }
+    struct rig_client late = rig_client(100), other = rig_client(101);
+    assert_false(rig_register_open(&r, &late, 8, 200));
+    assert_int_equal(rig_expect(&r, &late.addr, FRAME_REFUSED)->refused.code, REFUSED_CROWDED);
+    assert_true(rig_register_open(&r, &other, 8, 201));
+    rig_stop(&r);
+}
+
+static void more_bits_move(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1);
+    rig_start(&r, NULL);
+    for (uint8_t bits = 0; bits <= 8; bits++) {
+        rig_register_open(&r, &a, bits, (uint8_t)((1 << bits) - 1));
+        assert_true(rig_register_open(&r, &a, bits, (uint8_t)((1 << bits) - 1)));
+        assert_int_equal(rig_stat(&r, "registrations_open"), 1);
+    }
+    rig_stop(&r);
+}
+
+/* ---- failed runs ---- */
+
+/* A guesser in a numbered room: after three failed runs its house gets one introduction in ten seconds, under
+ * whatever registration. */
+static void a_house_whose_runs_failed_is_slowed_down(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client members[8], guesser = rig_client(50);
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 8; i++) {
+        members[i] = rig_client(i);
+        rig_join(&r, &members[i], 42, 0);
+    }
+    for (uint32_t failed = 0; failed < 3; failed++) { /* nobody else has shares, so that only its runs count */
+        rig_join(&r, &guesser, 42, 1);
+        rig_stock(&members[failed], 1);
+        assert_true(rig_register(&r, &members[failed], FORM_ROOM, 42));
+        assert_int_equal(rig_count(&r, &guesser.addr, FRAME_PEER_INFO), 1);
+        wait_with_stock(&r, VTIME_S(31), members, 8, 42, 0);
+        guesser.registered = false;
+        guesser.cookie_size = 0;
+        guesser.addr.port++;
+    }
+    rig_join(&r, &guesser, 42, 8);
+    assert_int_equal(rig_stat(&r, "introduced"), 3);
+    for (int i = 3; i < 8; i++) {
+        rig_stock(&members[i], 1);
+        assert_true(rig_register(&r, &members[i], FORM_ROOM, 42));
+        assert_int_equal(rig_count(&r, &guesser.addr, FRAME_PEER_INFO), i == 3 || i == 6);
+        rig_stock(&members[i], 0);
+        assert_true(rig_register(&r, &members[i], FORM_ROOM, 42));
+        rig_wait(&r, VTIME_S(4));
+    }
+    rig_stop(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peer_info_is_repeated_to_who_has_not_answered),
+        cmocka_unit_test(each_introduction_takes_one_share_of_each),
+        cmocka_unit_test(a_used_share_is_not_restocked),
+        cmocka_unit_test(strangers_do_not_meet_twice),
+        cmocka_unit_test(linked_pairs_do_not_meet_again),
+        cmocka_unit_test(who_was_silent_meets_again_after_its_refresh),
+        cmocka_unit_test(two_unanswered_are_enough_until_the_refresh),
+        cmocka_unit_test(a_stranger_meets_the_longest_waiting_only),
+        cmocka_unit_test(a_waiter_with_an_unconfirmed_run_is_cautious),
+        cmocka_unit_test(links_without_shares_wait_for_the_echo),
+        cmocka_unit_test(signals_have_a_budget),
+        cmocka_unit_test(signals_go_only_where_an_introduction_is),
+        cmocka_unit_test(a_room_of_sixty_four_is_full),
+        cmocka_unit_test(the_newest_of_the_largest_prefix_gives_way),
+        cmocka_unit_test(one_prefix_cannot_hold_a_room),
+        cmocka_unit_test(another_number_moves),
+        cmocka_unit_test(bits_wanted_follow_the_number_of_registrations),
+        cmocka_unit_test(a_newcomer_learns_the_bits_at_once),
+        cmocka_unit_test(buckets_agree_in_the_bits_wanted),
+        cmocka_unit_test(too_few_bits_meet_nobody_until_there_are_more),
+        cmocka_unit_test(for_twenty_seconds_one_bit_fewer_is_enough),
+        cmocka_unit_test(sixty_four_with_the_same_eight_bits_are_a_crowd),
+        cmocka_unit_test(more_bits_move),
+        cmocka_unit_test(a_house_whose_runs_failed_is_slowed_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
