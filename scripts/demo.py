@@ -145,6 +145,8 @@ class Client(Program):
             tell(self.name, "is registered; the server sees %s" % event["observed"])
 
     def on_nat(self, event):
+        if event["mapping"] == event["filtering"] == event["ports"] == "unknown":
+            return
         tell(self.name, "finds a NAT: mapping %s, filtering %s, ports %s" %
              (event["mapping"], event["filtering"], event["ports"]))
 
