@@ -277,6 +277,20 @@ static void test_row_of_frames(void **state)
     assert_int_equal(codec_decode_inner(&codec, &rest, &f), DECODE_SIZE);
 }
 
+static void test_longest_row(void **state)
+{
+    static const uint8_t zeros[DATAGRAM_BYTES_MAX + 1];
+    struct bytes rest = {zeros, DATAGRAM_BYTES_MAX + 1};
+    struct frame f;
+
+    (void)state;
+    assert_int_equal(codec_decode_inner(&codec, &rest, &f), DECODE_SIZE);
+    rest.size--;
+    while (rest.size > 0)
+        assert_int_equal(codec_decode_inner(&codec, &rest, &f), DECODE_OK);
+    assert_ptr_equal(rest.at, zeros + DATAGRAM_BYTES_MAX);
+}
+
 static void test_counts(void **state)
 {
     static struct codec c;
@@ -388,6 +402,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_front),
         cmocka_unit_test(test_protocol_inside),
         cmocka_unit_test(test_row_of_frames),
+        cmocka_unit_test(test_longest_row),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_ack_ranges),
         cmocka_unit_test(test_ack_count),

@@ -164,6 +164,7 @@ static const struct row rows[] = {
     {"registered-most", {6}, GONE, 0, DECODE_OK, NULL},
     {"registered-most", {6}, BYTES, 0, DECODE_VALUE, NULL}, /* there, but without a port */
     {"registered-most", {6, 1}, GONE, 0, DECODE_OK, NULL},
+    {"registered-most", {6, 1}, BYTES, 1, DECODE_VALUE, NULL},
     {"registered-most", {6, 1}, BYTES, 5, DECODE_VALUE, NULL},
     {"registered-most", {6, 1}, V4_MAPPED, 0, DECODE_VALUE, NULL},
     {"registered-most", {6, 2}, GONE, 0, DECODE_VALUE, NULL},
@@ -171,6 +172,8 @@ static const struct row rows[] = {
     {"registered-most", {6, 2}, UINT, 1, DECODE_OK, NULL},
     {"registered-most", {6, 2}, UINT, 65536, DECODE_VALUE, NULL},
     {"registered-port", {6, 2}, UINT, 0, DECODE_VALUE, NULL},
+    {"registered-port", {6, 2}, UINT, 1, DECODE_OK, NULL},
+    {"registered-port", {6, 2}, UINT, 65535, DECODE_OK, NULL},
     {"registered-port", {6, 2}, UINT, 65536, DECODE_VALUE, NULL},
     {"registered-most", {7}, UINT, 1000000, DECODE_VALUE, NULL},
     {"registered-least", {8}, GONE, 0, DECODE_VALUE, NULL},
@@ -312,6 +315,23 @@ static void test_prefixes(void **state)
         f.reg.prefix++;
         size = codec_encode(&f, bytes, sizeof bytes);
         assert_int_equal(codec_decode(&codec, bytes, size, &out), DECODE_VALUE);
+    }
+}
+
+/* Without a secret, links and shares exclude each other. */
+static void test_links_or_shares(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 8; bits++) {
+        struct frame f, out;
+        uint8_t bytes[DATAGRAM_BYTES_MAX];
+
+        make_register_room(memset(&f, 0, sizeof f));
+        sample_shares(&f.reg, bits & 1);
+        sample_links(&f.reg, bits >> 1 & 1);
+        f.reg.has_secret = bits >> 2;
+        size_t size = codec_encode(&f, bytes, sizeof bytes);
+        assert_int_equal(codec_decode(&codec, bytes, size, &out), bits == 3 ? DECODE_VALUE : DECODE_OK);
     }
 }
 
@@ -500,8 +520,8 @@ static void test_one_body(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bounds), cmocka_unit_test(test_prefixes), cmocka_unit_test(test_unknown_values),
-        cmocka_unit_test(test_schema), cmocka_unit_test(test_one_body),
+        cmocka_unit_test(test_bounds),         cmocka_unit_test(test_prefixes), cmocka_unit_test(test_links_or_shares),
+        cmocka_unit_test(test_unknown_values), cmocka_unit_test(test_schema),   cmocka_unit_test(test_one_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
