@@ -182,6 +182,10 @@ static void add_outcome(struct judge *j, struct judge_client *jc, const struct e
         s->nobody = true;
         return;
     }
+    if (!delivered && e->peer == s->to && e->peer >= jc->peer_count) {
+        s->nobody = true; /* for somebody who does not exist */
+        return;
+    }
     int other = peer_is(j, jc, e->peer);
     for (int i = 0; i < s->outcome_count; i++)
         if (s->outcomes[i].peer == e->peer)
