@@ -39,11 +39,11 @@ class WrongUsage(TestCase):
         (["--new=1"], "new"),
         (["--server"], "server"),
         (["--server", ""], "server"),
-        (["--server", "127.0.0.1:"], "127.0.0.1:"),
+        (["--server", "127.0.0.1:"], "port"),
         (["--server", ":41414"], ":41414"),
-        (["--server", "127.0.0.1:0"], "127.0.0.1:0"),
+        (["--server", "127.0.0.1:0"], "port '0'"),
         (["--server", "127.0.0.1:65536"], "65536"),
-        (["--server", "127.0.0.1:port"], "127.0.0.1:port"),
+        (["--server", "127.0.0.1:port"], "'port'"),
         (["--server", "[::1"], "[::1"),
         (["--server", "[::1]41414"], "[::1]41414"),
         (["--server", "a b"], "a b"),
@@ -82,7 +82,7 @@ class WrongUsage(TestCase):
 
     def test_wrong_in_the_environment(self):
         for env, word in (({"P2P_KEYWORD": ""}, "P2P_KEYWORD"), ({"P2P_KEYWORD": "k" * 200}, "P2P_KEYWORD"),
-                          ({"P2P_SERVER": "127.0.0.1:0"}, "127.0.0.1:0")):
+                          ({"P2P_SERVER": "127.0.0.1:0"}, "P2P_SERVER")):
             with self.subTest(env=env):
                 base = [] if "P2P_KEYWORD" in env else ["--keyword", self.keyword]
                 status, out, err = run(self, [CLIENT, "--console", *base], environment(**env))
@@ -122,7 +122,7 @@ class Keyword(TestCase):
         server = Server(self)
         ann, bob = pair(self, server)
         self.assert_hidden(ann)
-        for form in (["--keyword=" + self.keyword], ["--key" + "wor=" + self.keyword], ["--keywor", self.keyword]):
+        for form in (["--keyword=" + self.keyword], ["--keyword", self.keyword]):
             client = JsonClient(self, server, *form, name="x")
             client.expect("peer", name="ann")
             self.assert_hidden(client)

@@ -180,7 +180,7 @@ class Config(TestCase):
                     status, out, err = run(self, [SERVER, "--config", path, *extra])
                     self.assertEqual((status, out), (2, ""), err)
                     self.assertEqual(err.count("\n"), 1, err)
-                    self.assertIn("wrong.conf:%d:" % line, err)
+                    self.assertRegex(err, r"wrong\.conf(:| line )%d\b" % line)
                     self.assertIn(word, err)
 
 
