@@ -30,7 +30,7 @@ static bool sequence_is_whole(const uint8_t *at, size_t size)
 
 static bool is_beginning_of_character(const uint8_t *at, size_t size)
 {
-    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc2 ? 2 : 1;
+    size_t length = at[0] >= 0xf5 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc2 ? 2 : 1;
     if (size >= length)
         return false;
     for (size_t i = 1; i < size; i++)
