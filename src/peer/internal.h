@@ -25,7 +25,7 @@
 #include "wire/rng.h"
 #include "wire/seal.h"
 
-enum { PEER_SLOTS = MAILBOX_SLOTS, EVENTS_MAX = 128, EVENT_TEXT_MAX = 200, TOKENS_MAX = 8 };
+enum { PEER_SLOTS = MAILBOX_SLOTS, EVENTS_MAX = 128, EVENT_TEXT_MAX = 200, REQUESTS_MAX = 8 };
 
 enum peer_state {
     PEER_FREE,
@@ -85,12 +85,17 @@ struct peer {
     unsigned goodbyes;
 };
 
+struct request { /* a Register that went out */
+    uint64_t token;
+    vtime_us sent_at;
+    uint32_t secret; /* which of our secrets it carried, counted from 1; 0: none */
+};
+
 struct rendezvous {
     struct addr addrs[ENGINE_SERVER_ADDRS_MAX];
     size_t addr_count, current;
     bool registered; /* the server knows us as far as we know */
     bool echoed;     /* for this secret */
-    bool settled;    /* ... and the server has answered the echo */
     bool ever_registered, lost_told;
     bool has_secret;
     uint8_t secret[SECRET_BYTES];
@@ -99,12 +104,9 @@ struct rendezvous {
     uint8_t cookie_size;
     uint8_t bits; /* prefix bits that we give */
     struct addr observed;
-    struct {
-        uint64_t token;
-        vtime_us sent_at;
-        bool with_secret;
-    } tokens[TOKENS_MAX];
-    unsigned token_next;
+    struct request requests[REQUESTS_MAX];
+    unsigned request_next;
+    uint32_t secret_count; /* of secrets that we have had */
     vtime_us register_at, gap_us;
     vtime_us refreshed_at;     /* the last Register */
     vtime_us unanswered_since; /* VTIME_NEVER: all is answered */

@@ -171,8 +171,14 @@ static bool holds(const struct peer *p, int path, vtime_us now)
     return path == PATH_RELAYED && now < p->hold_until;
 }
 
+/* A run's data only fills up its first packet, and of the signalling budget a part is left for what follows it:
+ * whoever spends all of it before the link is there has nothing to be confirmed with. */
 static bool has_data(const struct engine *e, const struct peer *p, int path)
 {
+    bool signalled = path == PATH_RELAYED && p->link == 0;
+    if (p->state == PEER_RUN ||
+        (signalled && (p->signal_frames >= SIGNAL_FRAMES / 2 || p->signal_bytes >= SIGNAL_BYTES / 2)))
+        return false;
     return data_allowed(e, path) && outbox_has_more(&p->outbox);
 }
 
@@ -210,7 +216,8 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
         put_punch(e, now, p, i, &w);
     if (tracked)
         put_state(e, p, &w, &sent);
-    if (tracked && data_allowed(e, i) && (probe || recovery_may_send(&p->recovery, now)))
+    bool data = p->state == PEER_RUN ? (sent.carried & CARRIED_OFFER) && data_allowed(e, i) : has_data(e, p, i);
+    if (tracked && data && (probe || recovery_may_send(&p->recovery, now)))
         put_message(e, p, &w, &sent);
     if (w.used == 0)
         return false;
@@ -260,6 +267,8 @@ static bool send_twin(struct engine *e, vtime_us now, struct peer *p, struct eng
 bool packet_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)
 {
     int i = carrier(e, p, now), asked;
+    if (i == PATH_RELAYED && p->link == 0 && p->state == PEER_LIVE && outbox_has_more(&p->outbox))
+        session_want_link(e, p, now);
     if (checks_pending(e, p, now, &asked))
         return asked == i ? send_packet(e, now, p, i, true, ret) : send_punch(e, now, p, asked, ret);
     if (i < 0 || !wants_to_send(e, p, i, now))

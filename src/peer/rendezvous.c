@@ -65,21 +65,20 @@ void rendezvous_soon(struct engine *e, vtime_us at)
 
 static void forget_registration(struct engine *e)
 {
-    e->rv.registered = e->rv.has_secret = e->rv.echoed = e->rv.settled = false;
+    e->rv.registered = e->rv.has_secret = e->rv.echoed = false;
     sodium_memzero(e->rv.secret, sizeof e->rv.secret);
     session_unlink_all(e);
 }
 
-/* Is it the answer to one of the last requests? If so *ret_sent_at is when that went out. */
-static bool token_known(const struct rendezvous *rv, uint64_t token, vtime_us *ret_sent_at, bool *ret_with_secret)
+/* The request that this token belongs to, if it was one of the last ones and sent with the secret that we have now
+ * (or, having none, without): what an older one is told is no longer true. */
+static struct request *request_of(struct rendezvous *rv, uint64_t token)
 {
-    for (unsigned i = 0; i < TOKENS_MAX; i++)
-        if (token != 0 && rv->tokens[i].token == token) {
-            *ret_sent_at = rv->tokens[i].sent_at;
-            *ret_with_secret = rv->tokens[i].with_secret;
-            return true;
-        }
-    return false;
+    uint32_t secret = rv->has_secret ? rv->secret_count : 0;
+    for (unsigned i = 0; i < REQUESTS_MAX; i++)
+        if (token != 0 && rv->requests[i].token == token && rv->requests[i].secret == secret)
+            return &rv->requests[i];
+    return NULL;
 }
 
 static void answered(struct engine *e, vtime_us now)
@@ -127,9 +126,8 @@ static void tell_registered(struct engine *e, const struct addr *observed)
 void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_registered *f)
 {
     struct rendezvous *rv = &e->rv;
-    vtime_us sent_at;
-    bool with_secret;
-    if (!token_known(rv, f->token, &sent_at, &with_secret)) {
+    const struct request *request = request_of(rv, f->token);
+    if (request == NULL) {
         e->count.server_frames_refused++;
         return;
     }
@@ -138,10 +136,8 @@ void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_re
         return;
     if (e->keyword.form == KEYWORD_NEW && !room_given(e, f->room, now))
         return;
-    if (rv->echoed && !with_secret)
-        return; /* a late answer from before the echo says nothing about that */
     answered(e, now);
-    uint64_t sample = now - sent_at;
+    uint64_t sample = now - request->sent_at;
     rv->rtt_us = sample < VTIME_S(10) ? (uint32_t)sample : (uint32_t)VTIME_S(10);
     bool new_secret = !rv->has_secret || memcmp(rv->secret, f->secret, SECRET_BYTES) != 0;
     memcpy(rv->secret, f->secret, SECRET_BYTES);
@@ -154,7 +150,8 @@ void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_re
     bool more_bits = e->keyword.form == KEYWORD_OPEN && f->bits_wanted > rv->bits;
     if (more_bits)
         rv->bits = f->bits_wanted > PREFIX_BITS_MAX ? PREFIX_BITS_MAX : f->bits_wanted;
-    rv->settled = with_secret && !new_secret;
+    if (new_secret)
+        rv->secret_count++;
     if (new_secret || !rv->echoed || more_bits) {
         rv->echoed = false;
         rv->register_at = now; /* the echo */
@@ -165,18 +162,15 @@ void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_re
 
 void rendezvous_retry(struct engine *e, vtime_us now, const struct frame_retry *f)
 {
-    vtime_us sent_at;
-    bool with_secret;
-    if (!token_known(&e->rv, f->token, &sent_at, &with_secret) || now > sent_at + VTIME_S(10)) {
+    struct request *request = request_of(&e->rv, f->token);
+    if (request == NULL || now > request->sent_at + VTIME_S(10)) {
         e->count.server_frames_refused++;
         return;
     }
+    request->token = 0; /* each request buys one repetition */
     memcpy(e->rv.cookie, f->cookie, f->cookie_size);
     e->rv.cookie_size = f->cookie_size;
     e->rv.register_at = now;
-    for (unsigned i = 0; i < TOKENS_MAX; i++) /* each request buys one repetition */
-        if (e->rv.tokens[i].token == f->token)
-            e->rv.tokens[i].token = 0;
 }
 
 static void refuse_text(struct engine *e, uint8_t code)
@@ -193,9 +187,7 @@ static void refuse_text(struct engine *e, uint8_t code)
 void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refused *f)
 {
     struct rendezvous *rv = &e->rv;
-    vtime_us sent_at;
-    bool with_secret;
-    bool ours = token_known(rv, f->token, &sent_at, &with_secret) || (rv->has_secret && f->proof == rv->proof);
+    bool ours = request_of(rv, f->token) != NULL || (rv->has_secret && f->proof == rv->proof);
     if (!ours) {
         e->count.server_frames_refused++;
         return;
@@ -338,10 +330,8 @@ bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     }
     struct frame f = {.kind = FRAME_REGISTER};
     fill_register(e, &f.reg);
-    rv->tokens[rv->token_next % TOKENS_MAX].token = f.reg.token;
-    rv->tokens[rv->token_next % TOKENS_MAX].sent_at = now;
-    rv->tokens[rv->token_next % TOKENS_MAX].with_secret = rv->has_secret;
-    rv->token_next++;
+    rv->requests[rv->request_next++ % REQUESTS_MAX] =
+        (struct request){.token = f.reg.token, .sent_at = now, .secret = rv->has_secret ? rv->secret_count : 0};
     if (rv->has_secret)
         rv->echoed = true;
     rv->refreshed_at = now;

@@ -36,7 +36,7 @@ void session_want_link(struct engine *e, struct peer *p, vtime_us at)
 {
     if (p->link != 0 || e->config.relay == RELAY_NEVER)
         return;
-    if (!p->link_wanted || at < p->link_at)
+    if (!p->link_wanted || (p->link_tries == 0 && at < p->link_at)) /* once asked, it is repeated in its own time */
         p->link_at = at;
     p->link_wanted = true;
 }
