@@ -9,12 +9,12 @@
  *  - 11 bits if it is in our list of words,
  *  - 3 bits if it is in the list of very common choices below,
  *  - else the sum over its characters: 2.5 bits for a letter (English has more letters than
- *    surprises), 2.5 for a digit (years, birthdays), 4 for any other ASCII character, 5 for any other
- *    character; but half a bit where it repeats the one before, goes on with a run (abc, 321, qwerty)
- *    or repeats the part's beginning (abcabc).
+ *    surprises), 2.5 for a digit (years, birthdays), 4 for any other ASCII character and where
+ *    letters and digits change over, 5 for any other character; but half a bit where it repeats the
+ *    one before, goes on with a run (abc, 321, qwerty) or repeats the part's beginning (abcabc).
  * Letters before digits at the end are looked up too: password1 is not better than password. Under
- * 30 bits is weak: on line that is beyond reach, and all that the advice is about. Three different
- * words of our list, 33 bits, are not. */
+ * 30 bits is weak: on line that is beyond reach, and all that the advice is about. Three words
+ * of our list, unless all the same, are not: 33 bits. */
 enum {
     WEAK_BELOW_HALF_BITS = 2 * 30,
     HALF_BITS_REPEATED = 2,
@@ -86,9 +86,10 @@ static unsigned character_half_bits(uint32_t c, uint32_t before)
 {
     if (c == before || is_neighbour(before, c))
         return 1;
-    if (is_letter(c) || is_digit(c))
-        return 5;
-    return c < 0x80 ? 8 : 10;
+    if (c >= 0x80)
+        return 10;
+    bool goes_on = before == 0 || (is_letter(before) && is_letter(c)) || (is_digit(before) && is_digit(c));
+    return goes_on && (is_letter(c) || is_digit(c)) ? 5 : 8;
 }
 
 static unsigned spelled_half_bits(struct part p)
