@@ -105,7 +105,7 @@ static void do_register(struct world *w, struct random_client *c, bool mute)
                               .form = form,
                               .has_secret = secret,
                               .cookie_size = cookie ? COOKIE_BYTES : 0,
-                              .pad = !secret || chance(w, 20)}};
+                              .pad = chance(w, secret ? 20 : 95)}};
     if (form == FORM_ROOM)
         f.reg.room = 1 + rng_below(&w->dice, 3);
     if (form == FORM_OPEN) {
