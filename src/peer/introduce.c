@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LINK_LATER_US VTIME_S(3) /* a Link of its own, if the links in the Register after 1 s have not done it */
+
 enum { WRONG_ALARM = 3 }; /* envelopes that came and did not open, before we warn */
 
 static struct peer *free_slot(struct engine *e)
@@ -168,7 +170,7 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
     p->number = ++e->next_number;
     p->heard_at = now;
     e->live++;
-    session_want_link(e, p, now + VTIME_S(1));
+    session_want_link(e, p, now + LINK_LATER_US);
     delivery_confirmed(e, now, p);
     return true;
 }

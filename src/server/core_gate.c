@@ -31,6 +31,7 @@ static bool read_wish(struct server *s, vtime_us now, const struct frame_registe
 
 static void present_links(struct server *s, vtime_us now, uint32_t id, const struct relay_token *links, uint8_t count)
 {
+    links_keep(s, id, links, count);
     for (uint8_t i = 0; i < count; i++)
         link_present(s, now, id, &links[i], false);
 }

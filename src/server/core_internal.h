@@ -405,6 +405,8 @@ void failed_introduced(struct server *s, vtime_us now, uint32_t newcomer);
 void link_present(struct server *s, vtime_us now, uint32_t registration, const struct relay_token *t, bool answer);
 bool link_exists(const struct server *s, uint32_t a, uint32_t b);
 void links_forget(struct server *s, uint32_t registration);
+/* A Register lists all sessions that its sender has: presentations of others are withdrawn. */
+void links_keep(struct server *s, uint32_t registration, const struct relay_token *listed, uint8_t count);
 void links_tell_moved(struct server *s, uint32_t registration);
 void links_run(struct server *s, vtime_us now);
 vtime_us links_deadline(const struct server *s);

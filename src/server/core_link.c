@@ -77,6 +77,23 @@ void links_forget(struct server *s, uint32_t registration)
         withdraw_or_forget(s, id, side_of(link_at(s, id), registration));
 }
 
+static bool is_listed(const struct link *l, const struct relay_token *listed, uint8_t count)
+{
+    for (uint8_t i = 0; i < count; i++)
+        if (memcmp(l->token, listed[i].token, RELAY_TOKEN_BYTES) == 0)
+            return true;
+    return false;
+}
+
+void links_keep(struct server *s, uint32_t registration, const struct relay_token *listed, uint8_t count)
+{
+    for (uint32_t id = registration_at(s, registration)->links, next; id != 0; id = next) {
+        next = next_of(s, id, registration);
+        if (!is_listed(link_at(s, id), listed, count))
+            withdraw_or_forget(s, id, side_of(link_at(s, id), registration));
+    }
+}
+
 void links_run(struct server *s, vtime_us now)
 {
     while (s->link_ages.head != 0 && now >= link_at(s, s->link_ages.head)->touched + LINK_IDLE_US)
