@@ -191,6 +191,10 @@ bool people_sentence(struct people *p, const struct engine_event *event, const c
         add_reason(ret, "%s", event->text);
         buffer_addf(ret, " [%s]", event->code == NULL ? "" : event->code);
         break;
+    case EVENT_END:
+        if (event->status != 0 && p->next == 0) /* never anybody: what else would explain the status? */
+            buffer_add_text(ret, "nobody came");
+        break;
     default: /* EVENT_PATH was said above */
         break;
     }
