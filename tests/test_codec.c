@@ -308,6 +308,7 @@ static void test_counts(void **state)
     for (enum decode_result r = 0; r < DECODE_RESULTS; r++)
         assert_int_equal(c.counts[r], r == DECODE_MEMORY ? 0 : 1);
     assert_string_equal(decode_result_name(DECODE_OK), "ok");
+    assert_string_equal(decode_result_name(DECODE_RESULTS), "?");
     for (enum decode_result r = 0; r < DECODE_RESULTS; r++) {
         for (enum decode_result q = 0; q < r; q++)
             assert_string_not_equal(decode_result_name(r), decode_result_name(q));
