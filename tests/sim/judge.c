@@ -74,7 +74,7 @@ uint32_t judge_peer(const struct judge *j, const struct sim_client *c, const str
 static void on_peer(struct judge *j, int self, const struct engine_event *e)
 {
     struct judge_client *jc = &j->clients[self];
-    if (e->peer < jc->peer_count && e->peer != 0)
+    if (e->peer == 0 || (e->peer < jc->peer_count && jc->peers[e->peer] >= 0))
         judge_fail(j, "%s uses peer number %u again", jc->c->label, e->peer);
     int other = client_by_name(j, e->name);
     if (other < 0)
@@ -83,7 +83,7 @@ static void on_peer(struct judge *j, int self, const struct engine_event *e)
         judge_fail(j, "%s met itself", jc->c->label);
     if (strcmp(j->clients[other].keyword, jc->keyword) != 0)
         judge_fail(j, "%s met %s, who has another keyword", jc->c->label, j->clients[other].c->label);
-    uint32_t count = e->peer + 1;
+    uint32_t count = e->peer < jc->peer_count ? jc->peer_count : e->peer + 1;
     jc->peers = world_grow(jc->peers, count * sizeof *jc->peers);
     jc->left = world_grow(jc->left, count * sizeof *jc->left);
     for (uint32_t p = jc->peer_count; p < count; p++) {
@@ -125,10 +125,10 @@ static void on_said(void *context, struct sim_client *c, uint64_t id, uint32_t t
 
 static void check_gap(const struct judge *j, const struct judge_client *from, int reader, int shown)
 {
-    uint32_t peer = 0; /* the reader's newest number at the sender */
+    uint32_t peer = 0; /* the reader's newest number at the sender; what an older session lost is `failed` */
     for (uint32_t p = 1; p < from->peer_count; p++)
         if (from->peers[p] == reader)
-            peer = p;
+            peer = from->left[p] ? 0 : p;
     for (int i = 0; i < shown; i++)
         if (!from->said[i].shown[reader] && said_names(&from->said[i], peer))
             judge_fail(j, "%s was shown message %llu of %s and not %llu, which is older", j->clients[reader].c->label,
