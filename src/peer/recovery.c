@@ -242,6 +242,7 @@ vtime_us recovery_deadline(const struct recovery *r) /* A.8 */
 void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *context)
 {
     unsigned repeated = 0;
+    bool crowded = r->count > SENT_PACKETS_MAX - 2;
     for (uint32_t i = 0; i < r->count && repeated < 2; i++) {
         struct sent_packet *p = at(r, i);
         if (!p->outstanding)
@@ -249,7 +250,10 @@ void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *conte
         fate(context, p, PACKET_LOST);
         p->repeated = true;
         repeated++;
+        if (crowded) /* their repetition needs a place, or nothing would ever be sent again */
+            settle(r, p);
     }
+    drop_settled(r);
 }
 
 bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, void *context) /* A.9 */
@@ -258,7 +262,8 @@ bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, voi
         return false;
     if (r->loss_time != VTIME_NEVER) {
         detect_lost(r, now, fate, context);
-        return false;
+        if (now < recovery_deadline(r))
+            return false;
     }
     r->pto_count++;
     r->eliciting_sent_at = now; /* the next one counts from here even if no path can carry a probe now */

@@ -67,7 +67,8 @@ vtime_us recovery_deadline(const struct recovery *r);
 /* Call when the deadline has come. True: probes are due (s6.2.4); recovery_repeat_oldest has been
  * called for the first. */
 bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, void *context);
-/* Reports the two oldest outstanding packets as lost, so that a probe repeats them; they stay outstanding. */
+/* Reports the two oldest outstanding packets as lost, so that a probe repeats them; they stay outstanding
+ * unless the ring is full of others. */
 void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *context);
 /* The probe timeout without backoff. */
 vtime_us recovery_pto(const struct recovery *r);
