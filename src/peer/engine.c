@@ -260,7 +260,7 @@ static bool poll_peers(struct engine *e, vtime_us now, struct engine_out *ret)
         session_timers(e, now, p);
         if (p->state != PEER_RUN && p->state != PEER_LIVE)
             continue;
-        if (session_link_poll(e, now, p, ret) || packet_poll(e, now, p, ret))
+        if (packet_poll(e, now, p, ret) || session_link_poll(e, now, p, ret)) /* the first may ask for the second */
             return true;
     }
     return false;
