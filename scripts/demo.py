@@ -17,14 +17,14 @@ import sys
 import time
 
 TIME_MAX_S = 30.0
-DIRECT_MAX_S = 10.0  # how long a direct path may take before we go on through the relay
+DIRECT_MAX_S = 8.0  # how long a direct path may take before we go on through the relay
 KEYWORD = "foo"
 
 FIRST_WORDS = [
     ("ann", "hi bob, how did you find me?"),
-    ("bob", "by the keyword. my router has not forwarded a single port"),
-    ("ann", "nor has mine. who can read this?"),
-    ("bob", "you. the server sees only noise"),
+    ("bob", "by the keyword alone: no address, no account, no forwarded port"),
+    ("ann", "and who else can read this?"),
+    ("bob", "nobody who doesn't know the keyword; the server sees only noise"),
 ]
 LAST_WORDS = [
     ("ann", "the server is dead. still there?"),
@@ -157,7 +157,7 @@ class Client(Program):
         self.path = event
         where = " to %s" % event["address"] if event.get("address") else ""
         rtt = ", %.1f ms" % event["rtt_ms"] if event.get("rtt_ms") is not None else ""
-        why = " (%s)" % event["reason"] if event.get("reason") else ""
+        why = ": " + event["reason"] if event.get("reason") and not self.is_direct() else ""
         tell(self.name, "has a %s path%s%s%s" % (event["path"], where, rtt, why))
 
     def on_message(self, event):
