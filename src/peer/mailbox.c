@@ -53,11 +53,22 @@ static void ring_read(const struct mailbox *m, uint32_t at, uint8_t *ret, size_t
     memcpy(ret + head, m->text, size - head);
 }
 
+/* After the largest so far; if that was the largest there is, the lowest that nobody waits for. */
+static uint64_t free_id(const struct mailbox *m)
+{
+    if (m->last_id < MESSAGE_ID_MAX)
+        return m->last_id + 1;
+    uint64_t id = 1;
+    while (mailbox_id_in_use(m, id))
+        id++;
+    return id;
+}
+
 uint64_t mailbox_add(struct mailbox *m, uint64_t id, const uint8_t *text, size_t size, bool open)
 {
     assert(mailbox_has_room(m, size));
     if (id == 0)
-        id = m->last_id + 1;
+        id = free_id(m);
     if (id > m->last_id)
         m->last_id = id;
     struct letter *l = &m->letters[m->next % MAILBOX_MESSAGES];
