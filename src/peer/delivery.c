@@ -172,6 +172,7 @@ static bool tell_fate(struct engine *e, struct peer *p)
         l->got |= bit(p);
         l->delivered = true;
     } else {
+        l->failed = true;
         snprintf(q->text, sizeof q->text, "%s",
                  strcmp(p->left_reason, "quit") == 0 ? "the peer left" : "the peer is gone");
     }
@@ -328,10 +329,11 @@ static bool tell_undelivered(struct engine *e)
             if (l->delivered)
                 e->kept_from_somebody++;
             l->open = false;
+            l->failed = true;
             fail(e, id, p->number, undelivered_reason(e));
             return true;
         }
-        bool nobody = l->open;
+        bool nobody = l->open && !l->delivered && !l->failed;
         l->open = false;
         l->waiting = 0;
         mailbox_collect(m);

@@ -18,6 +18,7 @@ struct letter {
     uint16_t size;
     bool open;        /* said to nobody yet: whoever is confirmed until the linger ends gets it */
     bool delivered;   /* to at least one */
+    bool failed;      /* for at least one */
     uint32_t waiting; /* bit per peer slot: addressed, not yet receipted */
     uint32_t got;     /* bit per peer slot: receipted, and still the same peer */
 };
