@@ -137,6 +137,28 @@ class Terminal(TestCase):
             self.assertTrue(ann.settings_are_back())
             bob.expect("peer-left", reason="quit")
 
+    def test_commands(self):
+        ann, bob = self.pair()
+        ann.wait_screen("bob")
+        ann.type("/help\r")
+        for command in ("peers", "verify", "name", "ignore", "stats", "quit"):
+            ann.wait_screen("/" + command)
+        bob.command(command="verify")
+        words = bob.expect("verify")["words"]
+        ann.type("/verify\r")
+        ann.wait_screen(r"[ -]".join(words))
+        ann.type("/name anna\r")
+        bob.expect("name", name="anna")
+        ann.type("/no-such-command\r")
+        ann.wait_screen("(?i)unknown|no command|there is no")
+        ann.type("//slash\r")
+        bob.expect("message", text="/slash", name="anna")
+        bob.say("got it")  # and his receipt is on its way no later than this
+        ann.wait_screen("bob[^\n]*: got it")
+        ann.type("/quit\r")
+        ann.expect_exit(0)
+        self.assertEqual(bob.texts(), ["/slash"])
+
     def test_what_was_typed_at_last_is_delivered(self):
         ann, bob = self.pair()
         ann.type("last words\r\x04")

@@ -222,10 +222,12 @@ class Messages(TestCase):
         bob.stdout.pause()
         for i in range(1, 31):
             ann.say("y" * 16000, id=i)
+        ann.expect("sent", id=30)
         ann.expect("delivered", id=1)
         bob.signal(signal.SIGTERM)
         ann.expect("peer-left", peer=1, timeout=20)
-        ann.wait_until(lambda: ann.all("failed", peer=1), "failed")
+        ann.wait_until(lambda: len(ann.all("delivered") + ann.all("failed")) == 30, "all settled")
+        self.assertTrue(ann.all("failed", peer=1))
         bob.stdout.resume()
         bob.exit_status()
         settled = {e["id"] for e in ann.all("delivered") + ann.all("failed")}
@@ -262,6 +264,13 @@ class Ids(TestCase):
         assigned = ann.wait_until(lambda: [e["id"] for e in ann.all("sent") if e["id"] != ID_MAX], "an id")[0]
         ann.expect("delivered", id=assigned)
         self.assertEqual(bob.texts(), ["mine", "yours"])
+
+    def test_a_failure_without_the_callers_id_has_one_too(self):
+        ann, _ = pair(self, Server(self))
+        ann.say("to a stranger", to=99)
+        ann.wait_until(lambda: ann.all("failed") or ann.all("error", code="bad-command"), "refused")
+        for failed in ann.all("failed"):
+            ann.expect("sent", id=failed["id"])  # which tells the caller what number it got
 
     def test_the_same_twice_is_accepted_or_refused_but_not_lost(self):
         ann, bob = pair(self, Server(self))
