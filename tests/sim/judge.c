@@ -259,15 +259,35 @@ static void on_broken(void *context, struct sim_client *c, const char *what)
 
 /* ---- verdicts ---- */
 
+static bool said_is_settled(const struct said *s)
+{
+    return s->nobody || (s->sent_count > 0 && s->outcome_count >= s->sent_count);
+}
+
 bool judge_is_settled(const struct judge *j, const struct sim_client *c)
+{
+    const struct judge_client *jc = client_find(j, c);
+    for (int i = 0; jc && i < jc->said_count; i++)
+        if (!said_is_settled(&jc->said[i]))
+            return false;
+    return true;
+}
+
+void judge_print_unsettled(const struct judge *j, const struct sim_client *c, FILE *to)
 {
     const struct judge_client *jc = client_find(j, c);
     for (int i = 0; jc && i < jc->said_count; i++) {
         const struct said *s = &jc->said[i];
-        if (!s->nobody && (s->sent_count == 0 || s->outcome_count < s->sent_count))
-            return false;
+        if (said_is_settled(s))
+            continue;
+        fprintf(to, "  %s: message %llu was sent to", c->label, (unsigned long long)s->id);
+        for (uint8_t k = 0; k < s->sent_count; k++)
+            fprintf(to, " %u", s->sent[k]);
+        fprintf(to, s->sent_count ? ", outcomes:" : " nobody yet, outcomes:");
+        for (int k = 0; k < s->outcome_count; k++)
+            fprintf(to, " %u %s", s->outcomes[k].peer, s->outcomes[k].delivered ? "delivered" : "failed");
+        fputc('\n', to);
     }
-    return true;
 }
 
 bool judge_has_all(const struct judge *j, const struct sim_client *from, const struct sim_client *to)

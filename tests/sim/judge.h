@@ -49,6 +49,8 @@ void judge_server_restarted(struct judge *j);
 
 /* Is everything that c said settled: delivered or failed for everybody whom `sent` named? */
 bool judge_is_settled(const struct judge *j, const struct sim_client *c);
+/* Which are not, a line each. */
+void judge_print_unsettled(const struct judge *j, const struct sim_client *c, FILE *to);
 /* Has `to` been shown all that `from` said to everybody? */
 bool judge_has_all(const struct judge *j, const struct sim_client *from, const struct sim_client *to);
 /* The number under which c knows `other` now; 0: not at all. */
