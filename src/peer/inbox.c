@@ -31,7 +31,9 @@ static bool piece_add(struct inbox *b, uint64_t from, uint64_t to)
         }
         return true;
     }
-    if (b->piece_count == INBOX_PIECES_MAX)
+    /* What continues the stream is always let in: refused, it would be repeated for ever, and nothing taken. */
+    bool continues = from == b->taken || (b->piece_count > 0 && b->pieces[0].from == b->taken);
+    if (b->piece_count == (continues ? INBOX_PIECES_MAX + 1U : INBOX_PIECES_MAX))
         return false;
     memmove(&b->pieces[i + 1], &b->pieces[i], (b->piece_count - i) * sizeof b->pieces[0]);
     b->pieces[i].from = from;

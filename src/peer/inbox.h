@@ -6,14 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { INBOX_PIECES_MAX = 64, INBOX_MARKS_MAX = 64 };
+enum { INBOX_PIECES_MAX = 64 /* behind gaps */, INBOX_MARKS_MAX = 64 };
 
 struct inbox {                  /* all zero at the start */
     uint8_t ring[CREDIT_BYTES]; /* byte n of the stream is at n % CREDIT_BYTES */
     uint64_t taken;             /* everything below has been taken as messages */
     struct {
         uint64_t from, to;
-    } pieces[INBOX_PIECES_MAX]; /* what has arrived above, lowest first, never touching */
+    } pieces[INBOX_PIECES_MAX + 1]; /* what has arrived above, lowest first, never touching; one continues the stream */
     unsigned piece_count;
     uint64_t messages; /* taken */
     uint64_t written;  /* of those, how many the program has written out */
