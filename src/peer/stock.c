@@ -41,10 +41,12 @@ bool stock_take(struct stock *s, const uint8_t point[static CPACE_POINT_BYTES], 
 
 void stock_confirmed(struct stock *s, struct rng *r)
 {
-    if (s->missing == 0)
-        return; /* has been replaced from the budget already */
-    s->missing--;
-    make(s, r);
+    if (s->missing > 0) {
+        s->missing--;
+        make(s, r);
+    } else if (s->refilled > 0) {
+        s->refilled--; /* has been replaced from the budget already: give that back */
+    }
 }
 
 bool stock_is_exhausted(const struct stock *s)
