@@ -16,7 +16,8 @@ uint64_t path_ask(struct path *p, struct rng *r, vtime_us now, vtime_us gap_us)
         p->first_asked_at = now;
         p->tries = 0;
     }
-    p->tries++;
+    if (p->tries < UINT8_MAX)
+        p->tries++;
     p->asked_at = now;
     p->ask_at = now + gap_us;
     return p->challenge;
