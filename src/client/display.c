@@ -26,6 +26,7 @@ static const uint32_t colons[] = {':',    0x02d0, 0x02d1, 0x02f8, 0x0589, 0x05c3
 static const char *const tag_flags[] = {"gbeng", "gbsct", "gbwls"};
 enum { BLACK_FLAG = 0x1f3f4, TAG_BASE = 0xe0000, TAG_END = 0xe007f, TAG_FLAG_BYTES = 6 * 4 };
 
+enum { INDENT_BYTES = 3, INDENT_COLUMNS = 2 };
 enum { ZWNJ = 0x200c, ZWJ = 0x200d, JOINING_SCRIPTS = 0x0590, ELLIPSIS_COLUMNS = 1 };
 
 static bool is_hidden(uint32_t c)
@@ -156,25 +157,48 @@ void display_text(struct buffer *ret, const char *text, size_t size)
     }
 }
 
+/* A row of a wrapped text. */
+struct row {
+    size_t column;
+    size_t space_at, space_column; /* behind its last space: where it may be broken; space_at 0: nowhere */
+};
+
+static void break_row(struct buffer *ret, struct row *row)
+{
+    static const char indent[] = "\n  ";
+    size_t behind = row->space_at == 0 ? 0 : ret->size - row->space_at;
+    buffer_add(ret, indent, INDENT_BYTES);
+    memmove(ret->at + ret->size - behind, ret->at + ret->size - INDENT_BYTES - behind, behind);
+    memcpy(ret->at + ret->size - behind - INDENT_BYTES, indent, INDENT_BYTES);
+    row->column = INDENT_COLUMNS + (row->space_at == 0 ? 0 : row->column - row->space_column);
+    row->space_at = 0;
+}
+
 void display_wrapped(struct buffer *ret, const char *text, size_t size, size_t column, size_t columns)
 {
     struct source s = {.text = (const uint8_t *)text, .size = size};
+    struct row row = {.column = column};
     for (struct piece p; next_piece(&s, &p);) {
         if (p.codepoint == '\n') {
-            buffer_add_text(ret, "\n  ");
-            column = 2;
+            row.space_at = 0;
+            break_row(ret, &row);
             continue;
         }
         if (p.codepoint == '\t') {
             memcpy(p.text, "    ", 4);
             p.size = p.columns = 4;
         }
-        if (column + p.columns > columns && column > 2) {
-            buffer_add_text(ret, "\n  ");
-            column = 2;
-        }
+        if (p.codepoint == ' ' && row.column == columns)
+            row.space_at = 0; /* the word before it just fits */
+        /* Twice, if the word that moves down is too long with this piece. */
+        for (int i = 0; i < 2 && row.column + p.columns > columns && row.column > INDENT_COLUMNS; i++)
+            break_row(ret, &row);
         buffer_add(ret, p.text, p.size);
-        column += p.columns;
+        row.column += p.columns;
+        if (p.codepoint == ' ') {
+            row.space_at = ret->size;
+            row.space_column = row.column;
+        }
     }
 }
 

@@ -177,14 +177,22 @@ void client_quit(struct client *c)
 
 /* ---- a turn ---- */
 
+static vtime_us next_due(const struct client *c, vtime_us now)
+{
+    if (c->ended)
+        return VTIME_NEVER;
+    if (c->unfinished)
+        return now;
+    /* A deadline that has passed and brought nothing must not keep the processor busy. */
+    vtime_us due = engine_deadline(c->engine);
+    return due <= now ? now + VTIME_MS(1) : due;
+}
+
 static void arm(struct client *c)
 {
-    vtime_us now = net_now(), due = c->ended ? VTIME_NEVER : engine_deadline(c->engine);
+    vtime_us due = next_due(c, net_now());
     struct itimerspec when = {0};
-    /* A deadline that has passed and brought nothing must not keep the processor busy. */
-    if (due <= now)
-        due = now + VTIME_MS(c->unfinished ? 0 : 1);
-    if (due == c->armed && due > now)
+    if (due == c->armed)
         return;
     if (due != VTIME_NEVER) {
         when.it_value.tv_sec = (time_t)(due / 1000000);

@@ -356,10 +356,7 @@ bool delivery_goodbye_poll(struct engine *e, vtime_us now, struct engine_out *re
             return true;
     if (e->rv.leave_due) {
         e->rv.leave_due = false;
-        struct frame f = {.kind = FRAME_LEAVE, .leave = {.has_secret = true, .reason = 1}};
-        memcpy(f.leave.secret, e->rv.secret, SECRET_BYTES);
-        size_t size = codec_encode(&f, e->datagram, sizeof e->datagram);
-        return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e), size);
+        return rendezvous_leave(e, ret);
     }
     bool failed = e->mailbox.undelivered > 0 || e->kept_from_somebody > 0 || (e->waited_out && !e->ever_peer);
     events_add(e, EVENT_END)->event.status = failed ? 1 : 0;

@@ -11,6 +11,7 @@
  *   path         each path: its next question, its expiry (path.h)
  *   repunch      session: try for a direct path again while relayed
  *   silence      session: gone after PEER_TIMEOUT_US while the server answers
+ *   starved      session: gives no credit for STARVED_US while somebody else is there
  *   finish       what is owed at the end is not waited for longer than 3 PTO
  *   wait         --wait */
 #ifndef PEER_INTERNAL_H
@@ -51,6 +52,7 @@ struct peer {
     uint8_t run_id[CPACE_SID_BYTES];
     uint8_t their_nonce[SEAL_NONCE_BYTES];
     bool counted_wrong;
+    bool refuses; /* the room is full: its packets say so */
 
     /* the session */
     struct seal seal;
@@ -66,6 +68,7 @@ struct peer {
     uint64_t their_receipt; /* how many of ours they have written */
     struct inbox inbox;
     uint64_t limit_sent;
+    vtime_us starved_since; /* our messages wait for its credit; VTIME_NEVER: they do not */
 
     /* the relay */
     uint32_t link; /* 0: not linked */
@@ -106,6 +109,7 @@ struct rendezvous {
     struct addr observed;
     struct request requests[REQUESTS_MAX];
     unsigned request_next;
+    vtime_us renew_at;     /* leave and register as somebody new; VTIME_NEVER */
     uint32_t secret_count; /* of secrets that we have had */
     vtime_us register_at, gap_us;
     vtime_us refreshed_at;     /* the last Register */
@@ -155,6 +159,7 @@ struct engine {
     vtime_us first_peer_at; /* start of the linger; VTIME_NEVER */
     bool lingering;         /* there are open letters and the linger runs */
     unsigned wrong_count;
+    bool room_full_told;
     bool strangers_told;
 
     struct mailbox mailbox;
@@ -197,6 +202,7 @@ void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refus
 void rendezvous_server_leaves(struct engine *e, vtime_us now);
 void rendezvous_soon(struct engine *e, vtime_us at); /* refresh no later than that */
 bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+bool rendezvous_leave(struct engine *e, struct engine_out *ret);
 vtime_us rendezvous_deadline(const struct engine *e);
 bool rendezvous_from_server(const struct engine *e, const struct addr *from);
 bool rendezvous_answers(const struct engine *e, vtime_us now);
@@ -210,6 +216,8 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
 struct peer *introduce_find(struct engine *e, const uint8_t point[static 32]);
 void introduce_wrong(struct engine *e, struct peer *p);
 /* The first packet of a run opened; true if the session is live now. */
+/* The other end says that its room is full. */
+void introduce_room_full(struct engine *e, vtime_us now);
 bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f);
 void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret);
 

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINK_LATER_US VTIME_S(3) /* a Link of its own, if the links in the Register after 1 s have not done it */
+#define FULL_AGAIN_US VTIME_S(30) /* the server does not introduce the same two registrations again */
+#define LINK_LATER_US VTIME_S(3)  /* a Link of its own, if the links in the Register after 1 s have not done it */
 
 enum { WRONG_ALARM = 3 }; /* envelopes that came and did not open, before we warn */
 
@@ -66,7 +67,7 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
         e->count.reflected++;
         return;
     }
-    struct peer *p = e->live < PEERS_MAX ? free_slot(e) : NULL;
+    struct peer *p = free_slot(e);
     if (p == NULL)
         return;
     struct share_secret own;
@@ -96,8 +97,20 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
     recovery_init(&p->recovery);
     outbox_init(&p->outbox);
     p->limit_sent = CREDIT_BYTES;
+    p->starved_since = VTIME_NEVER;
     checks_init(e, p, now);
+    p->refuses = e->live == PEERS_MAX;
     delivery_open_letters(e, p);
+}
+
+void introduce_room_full(struct engine *e, vtime_us now)
+{
+    if (!e->room_full_told)
+        events_note(e, EVENT_ERROR, "room-full",
+                    "this room has 16 people already; trying again every half minute, or take another with --new");
+    e->room_full_told = true;
+    if (e->live == 0)
+        e->rv.renew_at = vtime_min(e->rv.renew_at, now + FULL_AGAIN_US);
 }
 
 struct peer *introduce_find(struct engine *e, const uint8_t point[static 32])
@@ -161,8 +174,13 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
         session_free(e, p);
         return false;
     }
-    if (e->live == PEERS_MAX) {
+    if (p->refuses) { /* it has been told in the packet before */
         session_free(e, p);
+        return false;
+    }
+    if (e->live == PEERS_MAX) {
+        p->refuses = true;
+        p->due = CARRIED_OFFER;
         return false;
     }
     memcpy(p->their_nonce, f->nonce, sizeof p->their_nonce);

@@ -258,3 +258,8 @@ bool outbox_has_more(const struct outbox *o)
 {
     return o->lost_count > 0 || (o->sent < o->end && o->sent < o->limit);
 }
+
+bool outbox_is_starved(const struct outbox *o)
+{
+    return o->sent >= o->limit && o->sent < o->end;
+}

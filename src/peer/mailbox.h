@@ -71,6 +71,8 @@ bool outbox_next(const struct outbox *o, size_t cap, uint64_t *ret_offset, size_
 bool outbox_read(const struct outbox *o, const struct mailbox *m, uint64_t offset, size_t size, uint8_t *ret);
 void outbox_sent(struct outbox *o, uint64_t offset, size_t size);
 void outbox_lost(struct outbox *o, uint64_t offset, size_t size);
+/* Is there more to send than the peer's credit allows? */
+bool outbox_is_starved(const struct outbox *o);
 /* Is there anything that could be sent if windows and paths allowed? */
 bool outbox_has_more(const struct outbox *o);
 #endif

@@ -105,6 +105,12 @@ static void put_punch(struct engine *e, vtime_us now, struct peer *p, int i, str
 
 static void put_state(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
 {
+    if (p->refuses) {
+        const struct frame full = {.kind = FRAME_LEAVE, .leave = {.reason = LEAVE_ROOM_FULL}};
+        if ((p->due & CARRIED_OFFER) && put(w, &full))
+            sent->carried |= CARRIED_OFFER;
+        return;
+    }
     if (p->due & CARRIED_OFFER) {
         struct frame f = {.kind = FRAME_OFFER, .offer = e->offer};
         f.offer.server_rtt_us = e->rv.rtt_us;
@@ -216,7 +222,8 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
         put_punch(e, now, p, i, &w);
     if (tracked)
         put_state(e, p, &w, &sent);
-    bool data = p->state == PEER_RUN ? (sent.carried & CARRIED_OFFER) && data_allowed(e, i) : has_data(e, p, i);
+    bool data =
+        p->state == PEER_RUN ? !p->refuses && (sent.carried & CARRIED_OFFER) && data_allowed(e, i) : has_data(e, p, i);
     if (tracked && data && (probe || recovery_may_send(&p->recovery, now)))
         put_message(e, p, &w, &sent);
     if (w.used == 0)
@@ -307,7 +314,7 @@ bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engin
     uint8_t plain[PLAIN_BYTES_MAX];
     struct writer w = {plain, 0, plain_max(p, i)};
     struct sent_packet sent = {0};
-    const struct frame leave = {.kind = FRAME_LEAVE, .leave = {.reason = 1}};
+    const struct frame leave = {.kind = FRAME_LEAVE, .leave = {.reason = LEAVE_QUIT}};
     put_ack(p, now, &w);
     put_state(e, p, &w, &sent);
     put(&w, &leave);

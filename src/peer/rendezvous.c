@@ -15,6 +15,7 @@ void rendezvous_init(struct engine *e, vtime_us now)
     e->rv.register_at = now;
     e->rv.gap_us = REGISTER_INTERVAL_US;
     e->rv.unanswered_since = VTIME_NEVER;
+    e->rv.renew_at = VTIME_NEVER;
 }
 
 const struct addr *rendezvous_addr(const struct engine *e)
@@ -312,6 +313,26 @@ static bool any_socket_open(const struct engine *e)
     return e->sockets[ENGINE_SOCKET_V4].open || e->sockets[ENGINE_SOCKET_V6].open;
 }
 
+bool rendezvous_leave(struct engine *e, struct engine_out *ret)
+{
+    struct frame f = {.kind = FRAME_LEAVE, .leave = {.has_secret = true, .reason = LEAVE_QUIT}};
+    memcpy(f.leave.secret, e->rv.secret, SECRET_BYTES);
+    size_t size = codec_encode(&f, e->datagram, sizeof e->datagram);
+    return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e), size);
+}
+
+/* Leaves and comes again as a new registration, which is introduced to everybody anew. */
+static bool renew(struct engine *e, vtime_us now, struct engine_out *ret)
+{
+    e->rv.renew_at = VTIME_NEVER;
+    e->rv.register_at = now;
+    if (!e->rv.has_secret || e->live > 0)
+        return false;
+    bool sent = rendezvous_leave(e, ret);
+    forget_registration(e);
+    return sent;
+}
+
 bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     struct rendezvous *rv = &e->rv;
@@ -320,6 +341,8 @@ bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (stock_refill(&e->stock, &e->rng, now))
         rendezvous_soon(e, now + REFILL_WAIT_US);
     tell_trouble(e, now);
+    if (now >= rv->renew_at)
+        return renew(e, now, ret);
     if (now < rv->register_at)
         return false;
     next_address(e);
@@ -346,7 +369,7 @@ vtime_us rendezvous_deadline(const struct engine *e)
     const struct rendezvous *rv = &e->rv;
     if (rv->addr_count == 0 || !any_socket_open(e) || e->phase != PHASE_RUNNING)
         return VTIME_NEVER;
-    vtime_us at = vtime_min(rv->register_at, stock_deadline(&e->stock));
+    vtime_us at = vtime_min(vtime_min(rv->register_at, rv->renew_at), stock_deadline(&e->stock));
     if (!rv->lost_told && rv->unanswered_since != VTIME_NEVER)
         at = vtime_min(at, rv->unanswered_since + (rv->ever_registered ? LOST_US : UNREACHABLE_US));
     return at;

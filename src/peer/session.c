@@ -150,6 +150,8 @@ static bool take_frame(struct engine *e, vtime_us now, struct peer *p, int path,
         return true;
     case FRAME_LEAVE:
         session_leave(e, p, "quit");
+        if (f->leave.reason == LEAVE_ROOM_FULL)
+            introduce_room_full(e, now);
         return true;
     default:
         return true;
@@ -157,7 +159,7 @@ static bool take_frame(struct engine *e, vtime_us now, struct peer *p, int path,
 }
 
 struct packet_summary {
-    bool valid, eliciting, has_envelope, only_handshake;
+    bool valid, eliciting, has_envelope, only_handshake, room_full;
     struct frame_envelope envelope;
 };
 
@@ -178,6 +180,7 @@ static struct packet_summary summarise(struct engine *e, struct bytes plain)
             s.has_envelope = true;
             s.envelope = f.envelope;
         }
+        s.room_full |= f.kind == FRAME_LEAVE && f.leave.reason == LEAVE_ROOM_FULL;
         s.eliciting |= f.kind == FRAME_ENVELOPE || f.kind == FRAME_OFFER || f.kind == FRAME_MESSAGE ||
                        f.kind == FRAME_RECEIPT || f.kind == FRAME_CREDIT;
         s.only_handshake &= f.kind == FRAME_ENVELOPE || f.kind == FRAME_OFFER || f.kind == FRAME_NONE;
@@ -222,8 +225,13 @@ static void opened(struct engine *e, vtime_us now, struct peer *p, uint64_t numb
         e->count.dropped++;
         return;
     }
-    if (p->state == PEER_RUN && (!s.has_envelope || !introduce_confirm(e, now, p, &s.envelope)))
+    if (p->state == PEER_RUN && s.room_full)
+        p->refuses = true; /* so that confirming it is its end */
+    if (p->state == PEER_RUN && (!s.has_envelope || !introduce_confirm(e, now, p, &s.envelope))) {
+        if (s.room_full && s.has_envelope)
+            introduce_room_full(e, now);
         return;
+    }
     int path = from == NULL ? PATH_RELAYED : checks_path(e, now, p, socket, from);
     heard(e, now, p, path, number);
     bool complete = true;
@@ -272,6 +280,12 @@ static vtime_us silence_ends(const struct engine *e, const struct peer *p)
     return from + PEER_TIMEOUT_US;
 }
 
+/* With nobody else there the sender waits for it instead. */
+static bool starves(const struct engine *e, const struct peer *p)
+{
+    return p->state == PEER_LIVE && p->starved_since != VTIME_NEVER && e->live > 1;
+}
+
 void session_timers(struct engine *e, vtime_us now, struct peer *p)
 {
     struct peer_context context = {e, p};
@@ -292,6 +306,12 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
     if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
         p->due |= CARRIED_CREDIT;
     checks_timers(e, now, p);
+    if (!outbox_is_starved(&p->outbox))
+        p->starved_since = VTIME_NEVER;
+    else if (p->starved_since == VTIME_NEVER)
+        p->starved_since = now;
+    else if (starves(e, p) && now >= p->starved_since + STARVED_US)
+        session_leave(e, p, "timeout");
 }
 
 vtime_us session_deadline(const struct engine *e, const struct peer *p)
@@ -303,6 +323,8 @@ vtime_us session_deadline(const struct engine *e, const struct peer *p)
         return vtime_min(at, p->since + RUN_US);
     if (rendezvous_answers(e, e->now))
         at = vtime_min(at, silence_ends(e, p));
+    if (starves(e, p))
+        at = vtime_min(at, p->starved_since + STARVED_US);
     if (p->link_wanted && e->rv.registered && e->rv.echoed)
         at = vtime_min(at, p->link_at);
     return vtime_min(at, checks_deadline(e, p));

@@ -192,7 +192,7 @@ static bool value_linked(const P2p__V1__Linked *m, struct frame_linked *ret)
 static bool value_leave(const P2p__V1__Leave *m, bool inside, struct frame_leave *ret)
 {
     ret->proof = m->proof;
-    ret->reason = LEAVE_QUIT; /* the only one there is; what it might be else is treated as it */
+    ret->reason = (int)m->reason == LEAVE_ROOM_FULL ? LEAVE_ROOM_FULL : LEAVE_QUIT; /* unknown ones too */
     if (inside)
         return m->secret.len == 0 && m->proof == 0;
     return copy_secret_or_proof(&ret->has_secret, ret->secret, &m->secret, m->proof);

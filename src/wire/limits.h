@@ -74,6 +74,7 @@ enum {
 #define KEEPALIVE_JITTER_US    VTIME_S(3)
 #define CONSENT_US             VTIME_S(30)   /* RFC 7675 s5.1: a path unanswered for so long is not used */
 #define PEER_TIMEOUT_US        VTIME_S(60)   /* without an authentic packet, while the server answers us */
+#define STARVED_US             VTIME_S(60)   /* no credit for so long: its reader is stuck, the others go on */
 #define LINGER_US              VTIME_S(2)    /* after the first peer: who else gets what was typed before */
 
 /* ---- keys ---- */
