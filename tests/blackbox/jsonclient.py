@@ -108,6 +108,8 @@ def run_problem(events):
                 heard.add((e["peer"], e["id"]))
         elif kind == "sent":
             sent.add(e["id"])
+            if any(p > come for p in e["peers"]):
+                return "message %d is sent to peers %s, who have not come yet" % (e["id"], e["peers"])
         elif kind in ("delivered", "failed"):
             if kind == "delivered" and e["id"] not in sent:
                 return "delivered, but never sent: %d" % e["id"]

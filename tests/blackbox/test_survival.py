@@ -4,6 +4,7 @@ import signal
 import time
 
 import harness
+from forwarder import Forwarder
 from harness import PipeClient, Server, TestCase, free_udp_ports, fresh_keyword, scaled, slow
 from jsonclient import JsonClient, pair
 
@@ -136,6 +137,42 @@ class Peers(TestCase):
             ann.expect("delivered", id=i)
         server.signal(signal.SIGCONT)
         JsonClient(self, server, keyword=self.keyword, name="carol")
+        ann.expect("peer", timeout=BACK, name="carol")
+
+
+class Network(TestCase):
+    @slow(20)
+    def test_a_third_lost_and_some_twice(self):
+        """Of what one sends the other, 30 %: 16 % on the way to the server, where all goes, and 16 % from it."""
+        forwarder = Forwarder(self, Server(self).port, loss=0.16, twice=0.1)
+        ann = JsonClient(self, forwarder.address, "--relay", "only", keyword=self.keyword, name="ann")
+        bob = JsonClient(self, forwarder.address, "--relay", "only", keyword=self.keyword, name="bob")
+        for client in (ann, bob):
+            client.expect("peer", timeout=30)
+        for i in range(1, 51):
+            for client in (ann, bob):
+                client.say("%s %d" % (client.name, i), id=i)
+        ann.say("x" * 16384, id=51)
+        ann.expect("delivered", id=51, timeout=60)
+        bob.expect("delivered", id=50, timeout=60)
+        self.assertEqual(bob.texts(), ["ann %d" % i for i in range(1, 51)] + ["x" * 16384])
+        self.assertEqual(ann.texts(), ["bob %d" % i for i in range(1, 51)])
+
+    @slow(20)
+    def test_a_nat_that_forgets(self):
+        forwarder = Forwarder(self, Server(self).port)
+        ann, bob = pair(self, forwarder, "--relay", "only")
+        ann.say("before", id=1)
+        ann.expect("delivered", id=1)
+        forwarder.rebind()
+        ann.wait_until(lambda: not forwarder.rebinding, "other ports")
+        for client in (ann, bob):
+            client.say("after", id=2)
+        for client in (ann, bob):
+            client.expect("delivered", timeout=BACK, id=2)
+            self.assertEqual(len(client.all("peer")), 1)
+            self.assertEqual(client.all("peer-left"), [])
+        JsonClient(self, forwarder.address, keyword=self.keyword, name="carol")
         ann.expect("peer", timeout=BACK, name="carol")
 
 

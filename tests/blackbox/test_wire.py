@@ -6,58 +6,11 @@ import threading
 import unittest
 
 import harness
+from forwarder import Forwarder
 from harness import PipeClient, Server, TestCase, fresh_keyword
 from jsonclient import JsonClient
 
 PROTOCOL_WORD = b"\x0dP2P1"  # field 1, fixed32: what every datagram of ours begins with
-
-
-class Forwarder:
-    """Stands between clients and server, gives each client a port of its own, and keeps every byte."""
-
-    def __init__(self, test, server_port):
-        self.server = ("127.0.0.1", server_port)
-        self.front = self._socket()
-        self.backs = {}  # client -> our socket that speaks for it
-        self.to_server, self.to_clients = [], []
-        self.stopping = False
-        self.thread = threading.Thread(target=self._forward, daemon=True)
-        self.thread.start()
-        test.addCleanup(self.stop)
-        self.address = "127.0.0.1:%d" % self.front.getsockname()[1]
-
-    @staticmethod
-    def _socket():
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind(("127.0.0.1", 0))
-        s.setblocking(False)
-        return s
-
-    def _forward(self):
-        while not self.stopping:
-            for s in select.select([self.front, *self.backs.values()], [], [], 0.1)[0]:
-                try:
-                    data, source = s.recvfrom(65536)
-                except OSError:  # a refusal of the other side, told by ICMP
-                    continue
-                if s is self.front:
-                    self.to_server.append(data)
-                    if source not in self.backs:
-                        self.backs[source] = self._socket()
-                    self.backs[source].sendto(data, self.server)
-                else:
-                    client = next(c for c, back in self.backs.items() if back is s)
-                    self.to_clients.append(data)
-                    self.front.sendto(data, client)
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join()
-        for s in (self.front, *self.backs.values()):
-            s.close()
-
-    def datagrams(self):
-        return self.to_server + self.to_clients
 
 
 class Sniffer:
