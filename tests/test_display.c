@@ -198,9 +198,15 @@ static void test_wrapping(void **state)
     assert_wrapped("abcde", 5, 10, "abcde");
     assert_wrapped("日本語", 5, 10, "日本\n  語");
     assert_wrapped("a\tb\nc", 5, 20, "a    b\n  c");
-    assert_wrapped("xxxxxxxxbob: spoofed", 2, 10, "xxxxxxxx\n  bob: spo\n  ofed");
+    assert_wrapped("xxxxxxxxbob: spoofed", 2, 10, "xxxxxxxx\n  bob: \n  spoofed");
     assert_wrapped("e\u0301e\u0301e\u0301", 8, 10, "e\u0301e\u0301\n  e\u0301");
     assert_wrapped("\x1b", 9, 10, "\n  <U+001B>");
+    assert_wrapped("two words", 2, 10, "two \n  words");
+    assert_wrapped("a verylongword", 2, 10, "a \n  verylong\n  word");
+    assert_wrapped("aa b ccccccccc", 2, 10, "aa b \n  cccccccc\n  c");
+    assert_wrapped("words that fit", 2, 16, "words that fit");
+    assert_wrapped("aaa bbbb c", 2, 10, "aaa bbbb\n   c");
+    assert_wrapped("a b", 5, 6, "a\n   b");
     assert_wrapped("abc", 2, 1, "a\n  b\n  c"); /* no screen is that narrow, but it ends */
 }
 

@@ -76,8 +76,10 @@ static void on_event(struct client *c, struct engine_event *event)
         c->told_weak = true;
     }
     if (event->kind == EVENT_END) {
-        if (event->status == 0)
+        if (event->status == 0) {
             event->status = c->status != 0 ? c->status : c->view->status(c->view);
+            event->text = ""; /* what is wrong was said when it happened */
+        }
         c->status = event->status;
         c->ended = true;
     }

@@ -192,7 +192,7 @@ bool people_sentence(struct people *p, const struct engine_event *event, const c
         buffer_addf(ret, " [%s]", event->code == NULL ? "" : event->code);
         break;
     case EVENT_END:
-        if (event->status != 0 && p->next == 0) /* never anybody: what else would explain the status? */
+        if (event->status != 0 && p->next == 0 && event->text == NULL) /* loop.c: text is set if it is our status */
             buffer_add_text(ret, "nobody came");
         break;
     default: /* EVENT_PATH was said above */
