@@ -114,7 +114,8 @@ void engine_input(struct engine *e, vtime_us now, uint16_t socket, const struct 
     note_time(e, now);
     e->count.datagrams_in++;
     e->count.bytes_in += size;
-    if (e->phase == PHASE_ENDED || codec_decode(&e->codec, at, size, &f) != DECODE_OK) {
+    /* While saying goodbye, letters are given up one by one: no Receipt may come for them any more. */
+    if (e->phase != PHASE_RUNNING || codec_decode(&e->codec, at, size, &f) != DECODE_OK) {
         e->count.dropped++;
         return;
     }
@@ -193,6 +194,8 @@ static void take_socket(struct engine *e, const struct engine_command *c)
 void engine_command(struct engine *e, vtime_us now, const struct engine_command *c)
 {
     note_time(e, now);
+    if (e->phase == PHASE_ENDED)
+        return; /* nothing comes after EVENT_END */
     switch (c->kind) {
     case COMMAND_SEND:
         delivery_send(e, now, c);
