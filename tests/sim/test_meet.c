@@ -238,6 +238,40 @@ static void test_v6(void **state)
     scene_free(s);
 }
 
+/* One has v6 and uses it with the server; the other has not. They meet over v4, whose outside port the first must
+ * have learned although it registered over v6, and after its NAT has forgotten it, too. */
+static void test_v6_and_v4_only(void **state)
+{
+    (void)state;
+    for (int server_moves = 0; server_moves <= 1; server_moves++)
+        for (int rebinds = 0; rebinds <= 1; rebinds++) {
+            struct scene *s = scene_test("v6 and v4 only", 1);
+            struct natbox_config nat = natbox_port_restricted;
+            nat.ports = NATBOX_RANDOM;
+            int home_a = scene_home(s, VTIME_MS(20), &nat), home_b = scene_home(s, VTIME_MS(20), &nat);
+            scene_add_v6(s, home_a);
+            struct sim_client *b = scene_join(s, home_b, "bob");
+            if (!server_moves) { /* the client was told v6 first */
+                s->config.server[0] = *world_addr(s->w, s->server->host, 1);
+                s->config.server[0].port = SIM_SERVER_PORT;
+                s->config.server_count = 1;
+            }
+            struct sim_client *a = scene_join(s, home_a, "ann");
+            scene_meet_by(s, a, b, server_moves ? PATH_DIRECT : PATH_RELAY, VTIME_S(5));
+            if (server_moves) { /* it is away until the client tries its other address */
+                sim_server_kill(s->server);
+                world_run_for(s->w, VTIME_S(4));
+                scene_restart_server(s);
+                world_run_for(s->w, VTIME_S(30));
+            }
+            if (rebinds)
+                world_rebind(s->w, scene_natbox(s, home_a), NULL);
+            world_run_for(s->w, VTIME_S(120));
+            scene_check(s, scene_path(s, a, b) == PATH_DIRECT && scene_path(s, b, a) == PATH_DIRECT);
+            scene_free(s);
+        }
+}
+
 /* One hangs behind a carrier's NAT as well. */
 static void test_double_nat(void **state)
 {
@@ -265,15 +299,11 @@ static void test_double_nat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_times_behind_easy_nats),
-        cmocka_unit_test(test_times_in_the_open_form),
-        cmocka_unit_test(test_times_with_jitter),
-        cmocka_unit_test(test_datagrams_of_an_easy_pair),
-        cmocka_unit_test(test_datagrams_of_idling),
-        cmocka_unit_test(test_lan),
-        cmocka_unit_test(test_equal_private_networks),
-        cmocka_unit_test(test_v6),
-        cmocka_unit_test(test_double_nat),
+        cmocka_unit_test(test_times_behind_easy_nats), cmocka_unit_test(test_times_in_the_open_form),
+        cmocka_unit_test(test_times_with_jitter),      cmocka_unit_test(test_datagrams_of_an_easy_pair),
+        cmocka_unit_test(test_datagrams_of_idling),    cmocka_unit_test(test_lan),
+        cmocka_unit_test(test_equal_private_networks), cmocka_unit_test(test_v6),
+        cmocka_unit_test(test_v6_and_v4_only),         cmocka_unit_test(test_double_nat),
     };
     scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
