@@ -227,7 +227,7 @@ void session_sealed(struct engine *e, vtime_us now, const struct frame_sealed *f
 bool packet_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
 vtime_us packet_deadline(const struct engine *e, const struct peer *p, vtime_us now);
 bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
-void session_fate(void *context, const struct sent_packet *s, enum packet_fate fate);
+bool session_fate(void *context, const struct sent_packet *s, enum packet_fate fate);
 void session_timers(struct engine *e, vtime_us now, struct peer *p);
 vtime_us session_deadline(const struct engine *e, const struct peer *p);
 void session_leave(struct engine *e, struct peer *p, const char *reason);

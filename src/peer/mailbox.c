@@ -223,13 +223,13 @@ void outbox_pop(struct outbox *o)
     }
 }
 
-void outbox_lost(struct outbox *o, uint64_t offset, size_t size)
+bool outbox_lost(struct outbox *o, uint64_t offset, size_t size)
 {
     uint64_t floor = start_of(o, o->first), to = offset + size;
     if (offset < floor)
         offset = floor; /* receipted meanwhile */
     if (offset >= to)
-        return;
+        return false;
     unsigned i = 0;
     while (i < o->lost_count && o->lost[i].to < offset)
         i++;
@@ -241,17 +241,18 @@ void outbox_lost(struct outbox *o, uint64_t offset, size_t size)
             l->to = o->lost[i + 1].to > l->to ? o->lost[i + 1].to : l->to;
             lost_remove(o, i + 1);
         }
-        return;
+        return true;
     }
     if (o->lost_count == OUTBOX_LOST_MAX) { /* send more than was lost rather than forget some */
         unsigned j = i < o->lost_count ? i : i - 1;
         o->lost[j].from = offset < o->lost[j].from ? offset : o->lost[j].from;
         o->lost[j].to = to > o->lost[j].to ? to : o->lost[j].to;
-        return;
+        return true;
     }
     memmove(&o->lost[i + 1], &o->lost[i], (o->lost_count - i) * sizeof o->lost[0]);
     o->lost[i] = (struct stream_range){offset, to};
     o->lost_count++;
+    return true;
 }
 
 bool outbox_has_more(const struct outbox *o)

@@ -70,7 +70,8 @@ bool outbox_next(const struct outbox *o, size_t cap, uint64_t *ret_offset, size_
 /* Its bytes. They exist as long as the letters are not receipted; false otherwise (then nothing need be sent). */
 bool outbox_read(const struct outbox *o, const struct mailbox *m, uint64_t offset, size_t size, uint8_t *ret);
 void outbox_sent(struct outbox *o, uint64_t offset, size_t size);
-void outbox_lost(struct outbox *o, uint64_t offset, size_t size);
+/* False: all of it is receipted, nothing need be sent again. */
+bool outbox_lost(struct outbox *o, uint64_t offset, size_t size);
 /* Is there more to send than the peer's credit allows? */
 bool outbox_is_starved(const struct outbox *o);
 /* Is there anything that could be sent if windows and paths allowed? */

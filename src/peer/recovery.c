@@ -239,18 +239,21 @@ vtime_us recovery_deadline(const struct recovery *r) /* A.8 */
     return r->eliciting_sent_at + vtime_min(pto, PTO_MAX_US);
 }
 
+/* A packet whose content has been repeated waits only for its Ack: the content now hangs on the newer packet. One whose
+ * content is no longer wanted (the receipt for it came, its Ack did not) is over: repeating it for ever would keep
+ * the others from being repeated. */
 void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *context)
 {
     unsigned repeated = 0;
     bool crowded = r->count > SENT_PACKETS_MAX - 2;
     for (uint32_t i = 0; i < r->count && repeated < 2; i++) {
         struct sent_packet *p = at(r, i);
-        if (!p->outstanding)
+        if (!p->outstanding || (p->repeated && !crowded))
             continue;
-        fate(context, p, PACKET_LOST);
+        bool wanted = !p->repeated && fate(context, p, PACKET_LOST);
         p->repeated = true;
-        repeated++;
-        if (crowded) /* their repetition needs a place, or nothing would ever be sent again */
+        repeated += wanted;
+        if (!wanted || crowded) /* their repetition needs a place, or nothing would ever be sent again */
             settle(r, p);
     }
     drop_settled(r);

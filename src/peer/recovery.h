@@ -46,7 +46,8 @@ struct recovery {
 };
 
 enum packet_fate { PACKET_ACKED, PACKET_LOST };
-typedef void recovery_fate(void *context, const struct sent_packet *p, enum packet_fate fate);
+/* Returns, of a lost one, whether anything in it has to be sent again. */
+typedef bool recovery_fate(void *context, const struct sent_packet *p, enum packet_fate fate);
 
 void recovery_init(struct recovery *r);
 /* The session goes on over another path. keep: it is the same path with another port. */

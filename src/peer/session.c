@@ -12,7 +12,7 @@
 
 /* ---- fates of our packets ---- */
 
-void session_fate(void *context, const struct sent_packet *s, enum packet_fate fate)
+bool session_fate(void *context, const struct sent_packet *s, enum packet_fate fate)
 {
     const struct peer_context *c = context;
     struct peer *p = c->peer;
@@ -20,14 +20,14 @@ void session_fate(void *context, const struct sent_packet *s, enum packet_fate f
         seal_acknowledged(&p->seal, s->epoch);
         if (s->carried & CARRIED_ENVELOPE)
             p->envelope_acked = true;
-        return;
+        return false;
     }
     c->engine->count.packets_lost++;
-    p->due |= s->carried & (CARRIED_OFFER | CARRIED_RECEIPT | CARRIED_CREDIT);
+    uint8_t again = s->carried & (CARRIED_OFFER | CARRIED_RECEIPT | CARRIED_CREDIT);
     if ((s->carried & CARRIED_ENVELOPE) && !p->envelope_acked)
-        p->due |= CARRIED_OFFER; /* the two go together */
-    if (s->stream_size > 0)
-        outbox_lost(&p->outbox, s->stream_offset, s->stream_size);
+        again |= CARRIED_OFFER; /* the two go together */
+    p->due |= again;
+    return (s->stream_size > 0 && outbox_lost(&p->outbox, s->stream_offset, s->stream_size)) || again != 0;
 }
 
 /* ---- the relay ---- */
