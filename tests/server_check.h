@@ -130,20 +130,20 @@ static inline void check_introductions(const struct server *s, vtime_us now)
     SERVER_CHECK(sides == of_parties);
 }
 
-static inline void check_links(const struct server *s, vtime_us now)
+static inline void check_links(const struct server *s)
 {
-    uint32_t sides = 0, of_registrations = 0;
-    vtime_us before = 0;
-    SERVER_CHECK(check_list(&s->t.links, offsetof(struct link, age), &s->link_ages) == s->t.links.count);
-    for (uint32_t l = s->link_ages.head; l != 0; l = link_at(s, l)->age.next) {
-        const struct link *link = link_at(s, l);
-        SERVER_CHECK(link->side[0].registration != link->side[1].registration);
-        SERVER_CHECK(link->touched >= before && link->touched + LINK_IDLE_US > now);
-        SERVER_CHECK(link->credit_bytes <= RELAY_BURST_BYTES);
-        before = link->touched;
-        for (int side = 0; side < 2; side++)
-            sides += link->side[side].registration != 0;
-    }
+    uint32_t sides = 0, of_registrations = 0, count = 0;
+    for (uint32_t i = 0; i <= s->t.link_by_token.mask; i++)
+        for (uint32_t l = chain_first(&s->t.link_by_token, i); l != 0;
+             l = chain_next(&s->t.links, &s->t.link_by_token, l)) {
+            const struct link *link = link_at(s, l);
+            SERVER_CHECK(++count <= s->t.links.count);
+            SERVER_CHECK(link->side[0].registration != link->side[1].registration);
+            SERVER_CHECK(link->credit_bytes <= RELAY_BURST_BYTES);
+            for (int side = 0; side < 2; side++)
+                sides += link->side[side].registration != 0;
+        }
+    SERVER_CHECK(count == s->t.links.count);
     for (uint32_t id = s->leases.head; id != 0; id = registration_at(s, id)->lease.next)
         of_registrations += registration_at(s, id)->link_count;
     SERVER_CHECK(sides == of_registrations);
@@ -156,7 +156,7 @@ static inline void server_check(const struct server *s, vtime_us now)
     check_registrations(s, now);
     check_strangers(s, now);
     check_introductions(s, now);
-    check_links(s, now);
+    check_links(s);
     SERVER_CHECK(s->out_count == 0);
 }
 #endif

@@ -44,6 +44,8 @@ struct rig_client {
     uint32_t shares_made;
     struct share_public shares[SHARES_MAX]; /* the stock, as the client believes */
     uint8_t share_count;
+    uint8_t link_count;
+    struct relay_token links[LINKS_MAX]; /* what was presented by rig_link; every Register with a secret lists it */
 };
 
 static inline void rig_start(struct rig *r, const struct server_config *config)
@@ -186,6 +188,8 @@ static inline struct frame rig_register_frame(struct rig_client *c, uint8_t form
     memcpy(f.reg.cookie, c->cookie, c->cookie_size);
     memcpy(f.reg.secret, c->secret, SECRET_BYTES);
     memcpy(f.reg.shares, c->shares, c->share_count * sizeof c->shares[0]);
+    f.reg.link_count = c->registered ? c->link_count : 0;
+    memcpy(f.reg.links, c->links, f.reg.link_count * sizeof c->links[0]);
     return f;
 }
 
@@ -247,11 +251,18 @@ static inline void rig_signal(struct rig *r, const struct rig_client *c, uint64_
     rig_send(r, &c->addr, &f);
 }
 
-static inline void rig_link(struct rig *r, const struct rig_client *c, uint8_t token, uint8_t side, bool may_tell)
+static inline void rig_link(struct rig *r, struct rig_client *c, uint8_t token, uint8_t side, bool may_tell)
 {
     struct frame f = {.kind = FRAME_LINK, .link = {.token = {.side = side, .may_tell = may_tell}}};
+    uint8_t      i = 0;
     memcpy(f.link.secret, c->secret, SECRET_BYTES);
     memset(f.link.token.token, token, RELAY_TOKEN_BYTES);
+    while (i < c->link_count && c->links[i].token[0] != token)
+        i++;
+    if (i == c->link_count && i < LINKS_MAX)
+        c->link_count++;
+    if (i < LINKS_MAX)
+        c->links[i] = f.link.token;
     rig_send(r, &c->addr, &f);
 }
 

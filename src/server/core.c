@@ -32,12 +32,11 @@ static void run_timers(struct server *s, vtime_us now)
     introductions_run(s, now);
     registrations_run(s, now);
     strangers_run(s, now);
-    links_run(s, now);
 }
 
 vtime_us server_deadline(const struct server *s)
 {
-    vtime_us due = vtime_min(introductions_deadline(s), links_deadline(s));
+    vtime_us due = introductions_deadline(s);
     if (s->down)
         return VTIME_NEVER;
     if (s->leases.head != 0)

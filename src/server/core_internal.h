@@ -35,7 +35,6 @@ enum {
     RESERVED_SLOTS = 4096,
 };
 
-#define LINK_IDLE_US     VTIME_S(300)
 #define CAUTIOUS_S       600U /* after an unconfirmed run: no strangers */
 #define FAILED_GAP_US    VTIME_S(10)
 #define FAILED_MEMORY_US VTIME_S(600)
@@ -158,11 +157,10 @@ struct link_side {
 struct link {
     uint8_t token[RELAY_TOKEN_BYTES];
     struct link_side side[2];
-    struct node age;
     uint32_t next_by_token;
     uint32_t credit_bytes;
     vtime_us credited;
-    vtime_us touched;
+    vtime_us touched; /* by a presentation or by use */
 };
 
 struct pair {       /* two registrations that are not to be introduced */
@@ -243,7 +241,7 @@ struct server {
 
     struct tables t;
 
-    struct list leases, stranger_ages, link_ages, stages[STAGES];
+    struct list leases, stranger_ages, stages[STAGES];
     struct list open[OPEN_NODES];
     uint32_t open_counts[OPEN_NODES];
     uint32_t open_total;
@@ -408,7 +406,5 @@ void links_forget(struct server *s, uint32_t registration);
 /* A Register lists all sessions that its sender has: presentations of others are withdrawn. */
 void links_keep(struct server *s, uint32_t registration, const struct relay_token *listed, uint8_t count);
 void links_tell_moved(struct server *s, uint32_t registration);
-void links_run(struct server *s, vtime_us now);
-vtime_us links_deadline(const struct server *s);
 void relay_forward(struct server *s, const struct arrival *in, uint32_t sender, const struct frame_relay *f);
 #endif

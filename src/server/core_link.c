@@ -1,9 +1,6 @@
 /* Links: two registrations that presented the same token, one as side 0 and one as side 1. */
 #include "server/core_internal.h"
-#include <stddef.h>
 #include <string.h>
-
-static const size_t AGE = offsetof(struct link, age);
 
 /* The table keeps a registration from standing on both sides. */
 static int side_of(const struct link *l, uint32_t registration)
@@ -58,7 +55,6 @@ static void forget(struct server *s, uint32_t link)
     for (int side = 0; side < 2; side++)
         if (l->side[side].registration != 0)
             withdraw(s, link, side);
-    list_remove(&s->t.links, AGE, &s->link_ages, link);
     chain_remove(&s->t.links, &s->t.link_by_token, server_hash(s, l->token, RELAY_TOKEN_BYTES), link);
     table_give(&s->t.links, link);
 }
@@ -94,25 +90,7 @@ void links_keep(struct server *s, uint32_t registration, const struct relay_toke
     }
 }
 
-void links_run(struct server *s, vtime_us now)
-{
-    while (s->link_ages.head != 0 && now >= link_at(s, s->link_ages.head)->touched + LINK_IDLE_US)
-        forget(s, s->link_ages.head);
-}
-
-vtime_us links_deadline(const struct server *s)
-{
-    return s->link_ages.head == 0 ? VTIME_NEVER : link_at(s, s->link_ages.head)->touched + LINK_IDLE_US;
-}
-
 /* ---- presenting ---- */
-
-static void touch(struct server *s, vtime_us now, uint32_t link)
-{
-    link_at(s, link)->touched = now;
-    list_remove(&s->t.links, AGE, &s->link_ages, link);
-    list_append(&s->t.links, AGE, &s->link_ages, link);
-}
 
 static bool is_whole(const struct link *l)
 {
@@ -144,7 +122,6 @@ static uint32_t add(struct server *s, vtime_us now, const uint8_t token[static R
     l->credit_bytes = RELAY_BURST_BYTES;
     l->credited = l->touched = now;
     chain_insert(&s->t.links, &s->t.link_by_token, hash, id);
-    list_append(&s->t.links, AGE, &s->link_ages, id);
     return id;
 }
 
@@ -189,8 +166,8 @@ void link_present(struct server *s, vtime_us now, uint32_t registration, const s
             return;
         }
         take_side(s, id, side, registration);
-        touch(s, now, id);
         struct link *l = link_at(s, id);
+        l->touched = now;
         l->side[side].may_tell = t->may_tell;
         if (is_whole(l)) {
             s->counts[COUNT_LINKED]++;
@@ -201,7 +178,7 @@ void link_present(struct server *s, vtime_us now, uint32_t registration, const s
         return;
     }
     struct link *l = link_at(s, id);
-    touch(s, now, id);
+    l->touched = now;
     bool told_before = l->side[0].may_tell && l->side[1].may_tell;
     l->side[side].may_tell = t->may_tell;
     if (!is_whole(l))
@@ -260,7 +237,7 @@ void relay_forward(struct server *s, const struct arrival *in, uint32_t sender, 
     }
     struct link *l = link_at(s, id);
     const int from = side_of(l, sender);
-    touch(s, in->now, id);
+    l->touched = in->now;
     l->side[from].used = true;
     if (!within_quota(l, in->now, f->datagram.size)) {
         s->counts[COUNT_RELAY_OVER_QUOTA]++;
