@@ -267,6 +267,7 @@ static void test_refused(void **state)
     assert_memory_equal(&result, &before, sizeof result);
     too_long.size--;
     assert_true(cpace_finish(&result, a.scalar, &sid, a.point, &ad, b.point, &too_long));
+    assert_true(cpace_finish(&result, a.scalar, &sid, a.point, &too_long, b.point, &ad));
 }
 
 /* Lengths of the associated data do not matter for the order: the points come first and always differ. */

@@ -39,7 +39,7 @@ static void test_normal_form(void **state)
         {"\u3000a\u3000\u3000b\u3000", "a-b"}, /* ideographic space */
         {"a\u00a0b", "a-b"},                   /* no-break */
         {"a\u1680b", "a-b"},                   /* ogham: NFKC leaves it */
-        {"a\u2003b", "a-b"},                   /* em */
+        {"a\u2000b\u200ac", "a-b-c"},          /* em */
         {"a\u2028b", "a-b"},                   /* line separator */
         {"a\u2029b", "a-b"},                   /* paragraph separator */
         {"a\u202fb\u205fc", "a-b-c"},          /* narrow no-break, mathematical */
@@ -127,6 +127,11 @@ static void test_length(void **state)
     text[1000 + KEYWORD_BYTES_MAX] = 'x';
     assert_int_equal(keyword_parse(&k, text, 1000 + KEYWORD_BYTES_MAX + 900), KEYWORD_OK);
     assert_int_equal(k.size, KEYWORD_BYTES_MAX);
+    memset(text, 'x', sizeof text);
+    text[KEYWORD_BYTES_MAX - 1] = ' '; /* a gap takes a byte too, but not at the end */
+    assert_int_equal(keyword_parse(&k, text, KEYWORD_BYTES_MAX), KEYWORD_OK);
+    assert_int_equal(k.size, KEYWORD_BYTES_MAX - 1);
+    assert_int_equal(keyword_parse(&k, text, KEYWORD_BYTES_MAX + 1), KEYWORD_TOO_LONG);
     /* 43 characters of three bytes are 129. */
     for (size_t i = 0; i < 43; i++)
         memcpy(text + 3 * i, "\u20ac", 3);
@@ -166,6 +171,8 @@ static void test_form(void **state)
         {"4-2-1", 4},
         {"\u0664-x", 0}, /* arabic digits stay */
         {"+42-x", 0},
+        {"10-x", 10},
+        {"100900-x", 100900},
         {"42.0-x", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

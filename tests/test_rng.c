@@ -113,6 +113,21 @@ static void test_token_is_not_zero(void **state)
     assert_true(rng_token(&r) == third);
 }
 
+/* 2^64 mod 3 is 1: of the numbers drawn only 0 has no equal share, and is drawn again. */
+static void test_below_draws_again(void **state)
+{
+    (void)state;
+    struct rng r = seeded(6);
+    rng_bytes(&r, (uint8_t[1]){0}, 1);
+    memset(r.buffer + r.used, 0, 16);
+    r.buffer[r.used + 8] = 1;
+    assert_int_equal(rng_below(&r, 3), 1);
+    assert_int_equal(r.used, 1 + 16);
+    memset(r.buffer + r.used, 0, 8);
+    assert_int_equal(rng_below(&r, 4), 0);
+    assert_int_equal(r.used, 1 + 24);
+}
+
 static void test_below(void **state)
 {
     (void)state;
@@ -138,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_reseed),
         cmocka_unit_test(test_u64_is_little_endian),
         cmocka_unit_test(test_token_is_not_zero),
+        cmocka_unit_test(test_below_draws_again),
         cmocka_unit_test(test_below),
     };
     return cmocka_run_group_tests_name("rng", tests, NULL, NULL);

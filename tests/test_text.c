@@ -54,10 +54,10 @@ static void test_malformed(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "80",     "bf",       "c0",       "c080",     "c1bf",       "c2",           "c241",
-        "e0a0",   "e0a041",   "e282",     "e28228",   "eda080",     "edbfbf",       "f0808080",
-        "f09f98", "f09f9841", "f4908080", "f5808080", "f888808080", "fc8480808080", "fe",
-        "ff",     "61c3",     "c3a961e2", "6100",     "00",         "6180",         "edb080eda080",
+        "80",       "bf",       "c0",         "c080",     "c1bf",     "c2",           "c241",   "e0a0",
+        "e0a041",   "e282",     "e28228",     "eda080",   "edbfbf",   "f0808080",     "f09f98", "f09f9841",
+        "f4908080", "f5808080", "f888808080", "f8908080", "ff908080", "fc8480808080", "fe",     "ff",
+        "61c3",     "c3a961e2", "6100",       "00",       "6180",     "edb080eda080",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct blob b = hex_parse(bad[i]);
