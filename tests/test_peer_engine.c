@@ -93,6 +93,36 @@ static void test_quiet(void **state)
     }
 }
 
+/* The Ack of a message is lost, the Receipt for it arrives: what is left outstanding must not keep both awake. */
+static bool lose_from_bob(struct rig *g, unsigned from, unsigned to, const uint8_t *at, size_t size)
+{
+    (void)g, (void)to, (void)at, (void)size;
+    return from == 1;
+}
+
+static void test_lost_ack(void **state)
+{
+    struct rig *g = *state;
+    rig_meet(g);
+    rig_run(g, VTIME_S(20));
+    g->clients[1].holds_back = true;
+    rig_say(g, 0, "hi");
+    g->lose = lose_from_bob;
+    rig_run(g, VTIME_MS(100));
+    assert_int_equal(rig_count(g, 1, EVENT_MESSAGE), 1);
+    g->lose = NULL;
+    rig_command(g, 1, (struct engine_command){.kind = COMMAND_WRITTEN, .peer = 1, .number = 1});
+    rig_run(g, VTIME_S(1));
+    assert_int_equal(rig_count(g, 0, EVENT_DELIVERED), 1);
+    for (unsigned i = 0; i < 2; i++)
+        g->clients[i].to_server = g->clients[i].to_peers = 0;
+    rig_run(g, VTIME_S(60));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_in_range(g->clients[i].to_peers, 3, 16);
+        assert_in_range(g->clients[i].to_server, 3, 4);
+    }
+}
+
 /* ---- names ---- */
 
 static void name(struct rig *g, unsigned i, const char *text)
@@ -511,6 +541,7 @@ int main(void)
         TEST(test_words),
         TEST(test_other_keyword),
         TEST(test_quiet),
+        TEST(test_lost_ack),
         TEST(test_names),
         TEST(test_typed_before),
         TEST(test_ids),

@@ -338,8 +338,6 @@ void checks_timers(struct engine *e, vtime_us now, struct peer *p)
     for (int i = 1; i < PATHS_MAX; i++) {
         struct path *q = &p->paths[i];
         bool waiting = i == p->chosen && p->recovery.outstanding > 0;
-        if (i == p->chosen && p->recovery.pto_count > 0)
-            path_suspect(q, now);
         lost = path_expire(q, now, pto, i == p->chosen, waiting) || lost;
     }
     if (lost) {

@@ -102,6 +102,20 @@ static void take_name(struct engine *e, struct peer *p, const struct frame_offer
         events_peer(e, EVENT_NAME, p);
 }
 
+/* With its name, if the Offer came with its first packet, as it does unless that was lost. */
+static void tell_peer(struct engine *e, struct peer *p)
+{
+    if (p->told)
+        return;
+    p->told = true;
+    if (p->name[0] == '\0')
+        snprintf(p->name, sizeof p->name, "peer %u", p->number);
+    events_peer(e, EVENT_PEER, p);
+    if (p->chosen >= 0)
+        checks_tell(
+            e, p, p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for" : p->path_reason);
+}
+
 static void take_offer(struct engine *e, vtime_us now, struct peer *p, const struct frame_offer *o)
 {
     if (o->generation <= p->offer.generation)
@@ -109,13 +123,6 @@ static void take_offer(struct engine *e, vtime_us now, struct peer *p, const str
     p->offer = *o;
     take_name(e, p, o);
     checks_offer(e, now, p);
-    if (p->told)
-        return;
-    p->told = true;
-    events_peer(e, EVENT_PEER, p);
-    if (p->chosen >= 0)
-        checks_tell(
-            e, p, p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for" : p->path_reason);
 }
 
 static void take_receipt(struct peer *p, uint64_t count)
@@ -240,6 +247,8 @@ static void opened(struct engine *e, vtime_us now, struct peer *p, uint64_t numb
         if (codec_decode_inner(&e->codec, &plain, &f) == DECODE_OK)
             complete = take_frame(e, now, p, path, &f) && complete;
     }
+    if (p->state == PEER_LIVE || p->state == PEER_LEAVING)
+        tell_peer(e, p);
     if (p->state == PEER_LIVE && complete)
         received_add(&p->received, now, number, s.eliciting, ack_delay(e, p, &s));
 }
@@ -301,8 +310,11 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
     }
     if (p->state != PEER_RUN && p->state != PEER_LIVE)
         return;
-    if (recovery_timeout(&p->recovery, now, session_fate, &context))
+    if (recovery_timeout(&p->recovery, now, session_fate, &context)) {
         p->probes = p->chosen > PATH_RELAYED && p->link != 0 ? 2 : 1; /* the second over the relay */
+        if (p->chosen > PATH_RELAYED)
+            path_suspect(&p->paths[p->chosen], now);
+    }
     if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
         p->due |= CARRIED_CREDIT;
     checks_timers(e, now, p);
