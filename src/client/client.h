@@ -42,6 +42,8 @@ void client_command(struct client *c, const struct engine_command *command);
 void client_turn(struct client *c);
 /* True once EVENT_END has come: nothing is read any more. */
 bool client_has_ended(const struct client *c);
+/* And its status was not 0, apart from what the mode itself knows. */
+bool client_has_failed(const struct client *c);
 /* COMMAND_QUIT, and not waiting long for a stalled reader. */
 void client_quit(struct client *c);
 

@@ -98,6 +98,8 @@ static void console_event(struct view *v, const struct engine_event *event)
         show_message(k, event);
     else if (event->kind == EVENT_KEYWORD)
         show_keyword(k, event->text);
+    else if (event->kind == EVENT_END && client_has_failed(k->client) && !people_came(&k->people))
+        say(k, "nobody came");
     else if (people_sentence(&k->people, event, message_text(k, event->id), &line))
         say(k, line.at);
     buffer_free(&line);

@@ -36,8 +36,14 @@ struct client {
     bool told_weak;
     bool unfinished; /* the engine had more to do than POLL_BATCH */
     bool quitting, ended;
+    bool has_failed; /* by the engine's judgement */
     int status;
 };
+
+bool client_has_failed(const struct client *c)
+{
+    return c->has_failed;
+}
 
 struct event_base *client_base(const struct client *c)
 {
@@ -76,10 +82,9 @@ static void on_event(struct client *c, struct engine_event *event)
         c->told_weak = true;
     }
     if (event->kind == EVENT_END) {
-        if (event->status == 0) {
+        c->has_failed = event->status != 0;
+        if (event->status == 0)
             event->status = c->status != 0 ? c->status : c->view->status(c->view);
-            event->text = ""; /* what is wrong was said when it happened */
-        }
         c->status = event->status;
         c->ended = true;
     }

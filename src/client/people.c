@@ -150,6 +150,11 @@ static void path_sentence(struct people *p, const struct engine_event *event, co
     add_reason(ret, " (%s)", event->text);
 }
 
+bool people_came(const struct people *p)
+{
+    return p->next > 0;
+}
+
 bool people_sentence(struct people *p, const struct engine_event *event, const char *what, struct buffer *ret)
 {
     char buf[32], old[PERSON_TEXT_MAX], at[ADDR_TEXT_MAX];
@@ -168,6 +173,8 @@ bool people_sentence(struct people *p, const struct engine_event *event, const c
         add_reason(ret, ": %s", event->text);
         break;
     case EVENT_NAT:
+        if (event->mapping == NAT_UNKNOWN && event->filtering == NAT_UNKNOWN)
+            break;
         buffer_addf(ret, "NAT: mapping %s, filtering %s, ports %s", nat_text(event->mapping),
                     nat_text(event->filtering), ports_text(event->ports));
         break;
@@ -190,10 +197,6 @@ bool people_sentence(struct people *p, const struct engine_event *event, const c
         buffer_addf(ret, "%s: ", event->kind == EVENT_WARNING ? "warning" : "error");
         add_reason(ret, "%s", event->text);
         buffer_addf(ret, " [%s]", event->code == NULL ? "" : event->code);
-        break;
-    case EVENT_END:
-        if (event->status != 0 && p->next == 0 && event->text == NULL) /* loop.c: text is set if it is our status */
-            buffer_add_text(ret, "nobody came");
         break;
     default: /* EVENT_PATH was said above */
         break;

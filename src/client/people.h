@@ -22,6 +22,8 @@ struct people {
 
 /* Notes what the event says of a peer. */
 void people_note(struct people *p, const struct engine_event *event);
+/* Has anybody ever been there? */
+bool people_came(const struct people *p);
 /* Never NULL: "peer N" for somebody unknown, "anybody" for 0. `buf` is used for that. */
 const char *people_name(const struct people *p, uint32_t peer, char buf[static 32]);
 /* By number or by name as shown; 0: nobody, or more than one. */

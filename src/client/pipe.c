@@ -68,6 +68,8 @@ static void pipe_event(struct view *v, const struct engine_event *event)
         show_message(p, event);
     else if (event->kind == EVENT_KEYWORD)
         show_keyword(p, event->text);
+    else if (event->kind == EVENT_END && client_has_failed(p->client) && !people_came(&p->people))
+        say(p, "nobody came");
     else if (people_sentence(&p->people, event, what, &line))
         say(p, line.at);
     buffer_free(&line);

@@ -123,7 +123,7 @@ static void on_result(evutil_socket_t fd, short what, void *data)
         r->failures = 0;
         schedule(r, REFRESH_S);
     } else {
-        snprintf(r->error, sizeof r->error, "cannot resolve %.80s: %.150s", job->host, job->error);
+        snprintf(r->error, sizeof r->error, "%.80s: %.150s", job->host, job->error);
         unsigned doublings = r->failures < 6 ? r->failures : 6;
         long wait = RETRY_S_FIRST << doublings;
         r->failures++;
@@ -143,7 +143,7 @@ void resolver_open(struct resolver *r, const struct host_port *server, struct ev
         return;
     }
     if (pipe2(r->pipe, O_CLOEXEC) != 0) {
-        snprintf(r->error, sizeof r->error, "cannot resolve %.80s: %s", server->host, strerror(errno));
+        snprintf(r->error, sizeof r->error, "%.80s: %s", server->host, strerror(errno));
         return;
     }
     r->readable = event_new(base, r->pipe[0], EV_READ | EV_PERSIST, on_result, r);
