@@ -186,11 +186,6 @@ static bool tell_peer(struct engine *e, struct peer *p, struct engine_out *ret)
 {
     if (p->state != PEER_LIVE && p->state != PEER_LEAVING)
         return false;
-    if (!p->told) {
-        if (p->state == PEER_LEAVING)
-            session_free(e, p);
-        return false;
-    }
     if (tell_message(e, p, ret))
         return true;
     if (tell_fate(e, p))
@@ -323,7 +318,7 @@ static bool tell_undelivered(struct engine *e)
         uint64_t id = l->id;
         for (unsigned i = 0; i < PEER_SLOTS; i++) {
             const struct peer *p = &e->peers[i];
-            if (!(l->waiting & bit(p)) || p->state != PEER_LIVE || !p->told)
+            if (!(l->waiting & bit(p)) || p->state != PEER_LIVE)
                 continue;
             l->waiting &= ~bit(p);
             if (l->delivered)

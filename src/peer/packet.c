@@ -103,6 +103,13 @@ static void put_punch(struct engine *e, vtime_us now, struct peer *p, int i, str
     put(w, &f);
 }
 
+static bool put_offer(const struct engine *e, struct writer *w)
+{
+    struct frame f = {.kind = FRAME_OFFER, .offer = e->offer};
+    f.offer.server_rtt_us = e->rv.rtt_us;
+    return put(w, &f);
+}
+
 static void put_state(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
 {
     if (p->refuses) {
@@ -111,12 +118,8 @@ static void put_state(struct engine *e, struct peer *p, struct writer *w, struct
             sent->carried |= CARRIED_OFFER;
         return;
     }
-    if (p->due & CARRIED_OFFER) {
-        struct frame f = {.kind = FRAME_OFFER, .offer = e->offer};
-        f.offer.server_rtt_us = e->rv.rtt_us;
-        if (put(w, &f))
-            sent->carried |= CARRIED_OFFER;
-    }
+    if ((!p->envelope_acked || (p->due & CARRIED_OFFER)) && put_offer(e, w)) /* it may be the first that arrives */
+        sent->carried |= CARRIED_OFFER;
     if (p->due & CARRIED_RECEIPT) {
         struct frame f = {.kind = FRAME_RECEIPT, .receipt = {.count = p->inbox.written}};
         if (put(w, &f))
@@ -249,8 +252,10 @@ static bool send_punch(struct engine *e, vtime_us now, struct peer *p, int i, st
     uint8_t plain[PLAIN_BYTES_MAX];
     struct writer w = {plain, 0, plain_max(p, i)};
     struct sent_packet sent = {0};
-    if (!p->envelope_acked)
+    if (!p->envelope_acked) { /* it may be the first that arrives, too */
         put_envelope(e, p, &w, &sent);
+        put_offer(e, &w);
+    }
     bool acked = put_ack(p, now, &w) && p->paths[i].state == PATH_WORKING;
     put_punch(e, now, p, i, &w);
     if (!emit(e, now, p, i, &w, &sent, ret))
