@@ -171,7 +171,7 @@ static void for_peer(struct engine *e, const struct engine_command *c)
 static void take_trouble(struct engine *e, const struct engine_command *c, bool resolving)
 {
     int size = (int)(c->text_size < 70 ? c->text_size : 70);
-    snprintf(e->rv.trouble, sizeof e->rv.trouble, "%.*s", size, (const char *)c->text);
+    snprintf(e->rv.trouble, sizeof e->rv.trouble, "%.*s", size, size > 0 ? (const char *)c->text : "");
     if (!resolving || e->rv.addr_count > 0 || e->rv.lost_told)
         return;
     char text[EVENT_TEXT_MAX];
@@ -189,6 +189,10 @@ static void take_socket(struct engine *e, const struct engine_command *c)
     s->failed = !s->open;
     s->local = c->addr;
     checks_own_offer(e);
+    if (e->sockets[ENGINE_SOCKET_V4].failed && e->sockets[ENGINE_SOCKET_V6].failed && !e->rv.lost_told) {
+        events_note(e, EVENT_ERROR, "server-unreachable", "no UDP socket can be opened");
+        e->rv.lost_told = true;
+    }
 }
 
 void engine_command(struct engine *e, vtime_us now, const struct engine_command *c)

@@ -100,6 +100,8 @@ struct rendezvous {
     bool registered; /* the server knows us as far as we know */
     bool echoed;     /* for this secret */
     bool ever_registered, lost_told;
+    uint8_t refusal_told; /* REFUSED_*; 0: none */
+    unsigned at_once;     /* Registers without a pause between them */
     bool has_secret;
     uint8_t secret[SECRET_BYTES];
     uint64_t proof;

@@ -8,7 +8,10 @@
 #define RETRY_BUSY_US  VTIME_S(10) /* after a refusal that names no time */
 #define REFILL_WAIT_US VTIME_S(1)  /* new shares go with a refresh this soon: later than a whole introduction */
 
-enum { ADDR_TRIES = 3 /* unanswered Registers before the server's next address */ };
+enum {
+    ADDR_TRIES = 3,  /* unanswered Registers before the server's next address */
+    AT_ONCE_MAX = 8, /* Registers in a row without a pause; Retry, the echo and more bits take four */
+};
 
 void rendezvous_init(struct engine *e, vtime_us now)
 {
@@ -39,6 +42,13 @@ bool rendezvous_answers(const struct engine *e, vtime_us now)
     return e->rv.registered && (e->rv.unanswered_since == VTIME_NEVER || now < e->rv.unanswered_since + VTIME_S(3));
 }
 
+static void forget_registration(struct engine *e)
+{
+    e->rv.registered = e->rv.has_secret = e->rv.echoed = false;
+    sodium_memzero(e->rv.secret, sizeof e->rv.secret);
+    session_unlink_all(e);
+}
+
 void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, size_t count)
 {
     struct rendezvous *rv = &e->rv;
@@ -54,7 +64,7 @@ void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, 
             rv->current = i;
             return;
         }
-    rv->registered = rv->has_secret = false;
+    forget_registration(e);
     rv->cookie_size = 0;
     rv->register_at = now;
 }
@@ -62,13 +72,6 @@ void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, 
 void rendezvous_soon(struct engine *e, vtime_us at)
 {
     e->rv.register_at = vtime_min(e->rv.register_at, at);
-}
-
-static void forget_registration(struct engine *e)
-{
-    e->rv.registered = e->rv.has_secret = e->rv.echoed = false;
-    sodium_memzero(e->rv.secret, sizeof e->rv.secret);
-    session_unlink_all(e);
 }
 
 /* The request that this token belongs to, if it was one of the last ones and sent with the secret that we have now
@@ -80,6 +83,15 @@ static struct request *request_of(struct rendezvous *rv, uint64_t token)
         if (token != 0 && rv->requests[i].token == token && rv->requests[i].secret == secret)
             return &rv->requests[i];
     return NULL;
+}
+
+/* A server that answers each Register so that another is due (or a NAT that gives every packet another port, which
+ * looks the same) gets a few at once, then no more than one in half a second. */
+static void register_at_once(struct rendezvous *rv, vtime_us now)
+{
+    rv->register_at = rv->at_once < AT_ONCE_MAX ? now : now + REGISTER_INTERVAL_US;
+    if (rv->at_once < AT_ONCE_MAX)
+        rv->at_once++;
 }
 
 static void answered(struct engine *e, vtime_us now)
@@ -120,6 +132,7 @@ static void tell_registered(struct engine *e, const struct addr *observed)
     rv->observed = *observed;
     rv->ever_registered = true;
     rv->lost_told = false;
+    rv->refusal_told = 0;
     if (moved)
         checks_own_offer(e);
 }
@@ -155,8 +168,9 @@ void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_re
         rv->secret_count++;
     if (new_secret || !rv->echoed || more_bits) {
         rv->echoed = false;
-        rv->register_at = now; /* the echo */
+        register_at_once(rv, now); /* the echo */
     } else {
+        rv->at_once = 0;
         rv->register_at = now + REFRESH_MIN_US + rng_below(&e->rng, (uint32_t)REFRESH_JITTER_US);
     }
 }
@@ -171,11 +185,15 @@ void rendezvous_retry(struct engine *e, vtime_us now, const struct frame_retry *
     request->token = 0; /* each request buys one repetition */
     memcpy(e->rv.cookie, f->cookie, f->cookie_size);
     e->rv.cookie_size = f->cookie_size;
-    e->rv.register_at = now;
+    register_at_once(&e->rv, now);
 }
 
+/* Once, however often it is repeated, until the server takes us in or gives another reason. */
 static void refuse_text(struct engine *e, uint8_t code)
 {
+    if (code == e->rv.refusal_told)
+        return;
+    e->rv.refusal_told = code;
     if (code == REFUSED_ROOM_FULL)
         events_note(e, EVENT_ERROR, "room-full", "this room is full; take another with --new, or try again later");
     else if (code == REFUSED_CROWDED)
@@ -188,18 +206,21 @@ static void refuse_text(struct engine *e, uint8_t code)
 void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refused *f)
 {
     struct rendezvous *rv = &e->rv;
-    bool ours = request_of(rv, f->token) != NULL || (rv->has_secret && f->proof == rv->proof);
-    if (!ours) {
+    struct request *request = request_of(rv, f->token);
+    if (request == NULL && !(rv->has_secret && f->proof == rv->proof)) {
         e->count.server_frames_refused++;
         return;
     }
+    if (request != NULL)
+        request->token = 0; /* it counts once */
     answered(e, now);
     if (f->code == REFUSED_UNKNOWN) {
-        if (f->token != 0) { /* our secret is not known: a server that has been restarted */
+        if (request != NULL && rv->has_secret) { /* our secret is not known: a server that has been restarted */
             forget_registration(e);
             rv->cookie_size = 0;
-            rv->register_at = now;
-        } else if (now >= rv->refreshed_at + VTIME_S(1)) { /* a link, or the secret: the refresh will tell */
+            register_at_once(rv, now);
+        } else if (request == NULL &&
+                   now >= rv->refreshed_at + VTIME_S(1)) { /* a link, or the secret: the refresh will tell */
             session_unlink_all(e);
             rv->register_at = now;
         }
@@ -349,6 +370,8 @@ bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (!socket_is_open(e)) {
         rv->register_at = now + REGISTER_INTERVAL_US;
         rv->unanswered++;
+        if (rv->unanswered_since == VTIME_NEVER)
+            rv->unanswered_since = now;
         return false;
     }
     struct frame f = {.kind = FRAME_REGISTER};
