@@ -44,6 +44,18 @@ static void add_own_candidates(const struct engine *e, struct frame_offer *o)
         add_candidate(o, e->rv.observed, CANDIDATE_OBSERVED);
 }
 
+static bool says_the_same(const struct frame_offer *a, const struct frame_offer *b)
+{
+    if (a->name_size != b->name_size || memcmp(a->name, b->name, a->name_size) != 0 ||
+        a->candidate_count != b->candidate_count)
+        return false;
+    for (unsigned i = 0; i < a->candidate_count; i++)
+        if (!addr_equal(&a->candidates[i].address, &b->candidates[i].address) ||
+            a->candidates[i].kind != b->candidates[i].kind)
+            return false;
+    return true;
+}
+
 void checks_own_offer(struct engine *e)
 {
     struct frame_offer o = {.generation = e->offer.generation};
@@ -51,8 +63,7 @@ void checks_own_offer(struct engine *e)
     o.name_size = e->config.name_size;
     if (probes_allowed(e))
         add_own_candidates(e, &o);
-    o.server_rtt_us = e->offer.server_rtt_us;
-    if (e->offer.generation > 0 && memcmp(&o, &e->offer, sizeof o) == 0)
+    if (e->offer.generation > 0 && says_the_same(&o, &e->offer))
         return;
     o.generation++;
     e->offer = o;

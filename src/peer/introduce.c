@@ -82,6 +82,7 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
             e, EVENT_WARNING, "too-many-strangers",
             "too many strangers use keywords like this one; nobody new is let in: take a new keyword with --new");
     }
+    p->slot = (uint8_t)(p - e->peers);
     p->own = own;
     p->theirs = f->share;
     p->handle = f->handle;
@@ -91,7 +92,6 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
         return;
     }
     p->state = PEER_RUN;
-    p->slot = (uint8_t)(p - e->peers);
     p->since = p->heard_at = now;
     p->due = CARRIED_OFFER;
     recovery_init(&p->recovery);
