@@ -193,8 +193,8 @@ static bool has_data(const struct engine *e, const struct peer *p, int path)
 
 static bool wants_to_send(const struct engine *e, const struct peer *p, int path, vtime_us now)
 {
-    if (p->probes > 0)
-        return recovery_has_slot(&p->recovery);
+    if (p->probes > 0 && recovery_has_slot(&p->recovery))
+        return true;
     if ((p->due & CARRIED_OFFER) || has_data(e, p, path))
         if (recovery_may_send(&p->recovery, now))
             return true;

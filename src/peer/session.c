@@ -310,6 +310,7 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
     }
     if (p->state != PEER_RUN && p->state != PEER_LIVE)
         return;
+    checks_timers(e, now, p); /* first: a change of path sets the loss timer */
     if (recovery_timeout(&p->recovery, now, session_fate, &context)) {
         p->probes = p->chosen > PATH_RELAYED && p->link != 0 ? 2 : 1; /* the second over the relay */
         if (p->chosen > PATH_RELAYED)
@@ -317,7 +318,6 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
     }
     if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
         p->due |= CARRIED_CREDIT;
-    checks_timers(e, now, p);
     if (!outbox_is_starved(&p->outbox))
         p->starved_since = VTIME_NEVER;
     else if (p->starved_since == VTIME_NEVER)
