@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 enum {
-    EXCERPTS = 256, /* of our latest messages, to name those that fail */
+    EXCERPTS = 256,               /* of our latest messages, to name those that fail */
+    STATUS_PENDING_MAX = 1 << 23, /* a terminal that is held back loses what is over that, but no message */
     EXCERPT_COLUMNS = 40,
     EXCERPT_BYTES = 4 * EXCERPT_COLUMNS + 16,
 };
@@ -38,6 +39,8 @@ static void say(struct console *k, const char *text)
 {
     struct buffer line = {0};
     bool style = screen_has_style(k->screen);
+    if (output_pending(screen_output(k->screen)) > STATUS_PENDING_MAX)
+        return;
     buffer_addf(&line, "%s* ", style ? "\x1b[2m" : "");
     display_wrapped(&line, text, strlen(text), 2, screen_columns(k->screen));
     buffer_addf(&line, "%s\n", style ? "\x1b[0m" : "");

@@ -19,6 +19,7 @@ struct json_view {
     struct input input;
     struct output out;
     struct buffer line; /* what is being written */
+    bool stale;         /* names or paths were left out: they are told once more when the reader reads on */
     bool parked;        /* `waiting` must be sent first, when there is room */
     bool finished;      /* COMMAND_FINISH or COMMAND_QUIT was given */
     struct json_command waiting;
@@ -38,12 +39,24 @@ static void show_keyword(struct json_view *j, const char *keyword)
     buffer_free(&command);
 }
 
+/* What a peer can change as often as he likes must not pile up in front of a reader that has stalled. */
+static bool is_left_out(struct json_view *j, const struct engine_event *event)
+{
+    size_t pending = output_pending(&j->out);
+    bool state = event->kind == EVENT_NAME || event->kind == EVENT_PATH;
+    if (state && pending >= OUT_PENDING_HIGH)
+        j->stale = true;
+    if (event->kind == EVENT_MESSAGE || event->kind == EVENT_END)
+        return false;
+    return pending >= (state ? OUT_PENDING_HIGH : OUT_PENDING_MAX);
+}
+
 static void json_view_event(struct view *v, const struct engine_event *event)
 {
     struct json_view *j = (struct json_view *)v;
     if (event->kind == EVENT_KEYWORD)
         show_keyword(j, event->text);
-    else if (event->kind == EVENT_MESSAGE || event->kind == EVENT_END || output_pending(&j->out) < OUT_PENDING_MAX)
+    else if (!is_left_out(j, event))
         json_event(&j->line, event);
     flush_line(j);
     if (event->kind == EVENT_MESSAGE)
@@ -78,6 +91,24 @@ static void answer_peers(struct json_view *j)
 {
     struct engine_peer peers[PEERS_MAX];
     json_peers(&j->line, peers, list_peers(j, peers));
+    flush_line(j);
+}
+
+static void refresh(struct json_view *j)
+{
+    struct engine_peer peers[PEERS_MAX];
+    size_t count = list_peers(j, peers);
+    j->stale = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct engine_peer *p = &peers[i];
+        json_event(&j->line, &(struct engine_event){.kind = EVENT_NAME, .peer = p->peer, .name = p->name});
+        json_event(&j->line, &(struct engine_event){.kind = EVENT_PATH,
+                                                    .peer = p->peer,
+                                                    .path = p->path,
+                                                    .addr = p->addr,
+                                                    .rtt_us = p->rtt_us,
+                                                    .text = p->reason});
+    }
     flush_line(j);
 }
 
@@ -185,6 +216,8 @@ static void json_view_turn(struct view *v)
 {
     struct json_view *j = (struct json_view *)v;
     struct line line;
+    if (j->stale && output_pending(&j->out) < OUT_PENDING_HIGH)
+        refresh(j);
     while (wants_more(j) && input_next(&j->input, &line))
         take_line(j, &line);
     if (!j->finished && !j->parked && input_has_ended(&j->input)) {

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 enum {
-    ERRORS_PENDING_MAX = 1 << 18, /* a standard error that nobody reads loses what is over that */
-    ERRORS_FLUSH_MS = 500,
+    ERRORS_PENDING_MAX = 1 << 23, /* a full mailbox that fails for everybody; more is lost if nobody reads it */
+    ERRORS_FLUSH_MS = 2000,
 };
 
 struct pipe_view {
