@@ -1,10 +1,16 @@
 #!/bin/bash
-# The worked example is what the independent script computes (test_seal compares the program with it).
+# The worked example is what the independent script computes (test_seal compares the program with it), and
+# docs/protocol.md shows it as it is.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-if python3 tests/vectors/worked_example.py --check; then
-    echo "1 passed, 0 failed"
-else
-    echo "0 passed, 1 failed"
-    exit 1
-fi
+passed=0 failed=0
+check() { # NAME COMMAND...
+    if "${@:2}"; then passed=$((passed + 1)); else echo "failed: $1"; failed=$((failed + 1)); fi
+}
+shown() {
+    diff <(sed -n '/^## 10\./,/^## 11\./p' docs/protocol.md | sed -n '/^```$/,/^```$/p' | sed '1d;$d') tests/vectors/worked-example.txt
+}
+check "the script computes it" python3 tests/vectors/worked_example.py --check
+check "the document shows it" shown
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -98,7 +98,7 @@ static void take_name(struct engine *e, struct peer *p, const struct frame_offer
     p->name[o->name_size] = '\0';
     if (o->name_size == 0)
         snprintf(p->name, sizeof p->name, "peer %u", p->number);
-    if (p->told && strcmp(before, p->name) != 0)
+    if (p->told && !p->ignored && strcmp(before, p->name) != 0)
         events_peer(e, EVENT_NAME, p);
 }
 

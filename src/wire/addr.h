@@ -1,6 +1,6 @@
 /* addr.h: an IP address and port as a value.
  * Pure. IPv4-mapped IPv6 addresses do not exist here: whoever fills a struct addr from a socket
- * or a packet makes them IPv4 (addr_canonical) or refuses them. */
+ * or a packet makes them IPv4 (addr_from_ip) or refuses them. */
 #ifndef WIRE_ADDR_H
 #define WIRE_ADDR_H
 #include <stdbool.h>

@@ -453,6 +453,7 @@ class StalledReader(TestCase):
         self.assertLess(stalled_at, count // 2)
         bob.stdout.resume()
         ann.expect("delivered", id=count, timeout=20)
+        bob.expect("message", id=count, timeout=20)  # it is in his pipe; here it may come a moment later
         self.assertEqual([t[:2] for t in bob.texts()], ["%02d" % i for i in range(1, count + 1)])
 
     def test_a_full_mailbox_loses_nothing_without_a_word(self):
