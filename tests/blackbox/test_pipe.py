@@ -117,8 +117,10 @@ class Output(TestCase):
     def test_carries_only_name_and_text(self):
         sender, receiver = self.start()
         for i in range(3):
-            sender.say("text %d" % i)
+            sender.say("text %d" % i, id=i + 1)
+        sender.expect("delivered", id=3)  # a name is not part of the stream of messages and may overtake them
         sender.command(command="name", name="new name")
+        receiver.wait_stderr("new name")
         sender.say("text 3", id=9)
         sender.expect("delivered", id=9)
         sender.quit()
