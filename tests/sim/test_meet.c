@@ -96,6 +96,30 @@ static void test_times_behind_easy_nats(void **state)
             }
 }
 
+/* Both start at the same moment, or nearly: neither waits, and the floor is one round trip more at most. */
+static void test_times_of_a_common_start(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        unsigned ms = 10 + (unsigned)(seed % 4) * 30;
+        struct scene *s = scene_test("times of a common start", seed);
+        int home_a = scene_home(s, VTIME_MS(ms), &natbox_cone), home_b = scene_home(s, VTIME_MS(ms), &natbox_cone);
+        struct sim_client *a = scene_join(s, home_a, "ann");
+        scene_say(s, a, 40);
+        world_run_for(s->w, dice_below(&s->w->dice, VTIME_MS(3 * ms)));
+        struct sim_client *b = scene_join(s, home_b, "bob");
+        scene_say(s, b, 40);
+        struct timing t = timing_of(ms, ms);
+        const struct sim_event *at_a = scene_wait(s, a, EVENT_MESSAGE, VTIME_S(10));
+        const struct sim_event *at_b = scene_wait(s, b, EVENT_MESSAGE, VTIME_S(10));
+        scene_check(s, in_time(since_b(b, at_a), t.t + t.r_b) && in_time(since_b(b, at_b), t.t + t.r_b));
+        scene_meet_by(s, a, b, PATH_DIRECT, VTIME_S(10));
+        scene_check(s, in_time(since_b(b, direct_event(a)), t.t + t.r_b + t.p));
+        scene_settle(s, a, b, VTIME_S(5));
+        scene_free(s);
+    }
+}
+
 /* In the open form there is no room number; with few people around that costs no round trip. */
 static void test_times_in_the_open_form(void **state)
 {
@@ -299,11 +323,17 @@ static void test_double_nat(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_times_behind_easy_nats), cmocka_unit_test(test_times_in_the_open_form),
-        cmocka_unit_test(test_times_with_jitter),      cmocka_unit_test(test_datagrams_of_an_easy_pair),
-        cmocka_unit_test(test_datagrams_of_idling),    cmocka_unit_test(test_lan),
-        cmocka_unit_test(test_equal_private_networks), cmocka_unit_test(test_v6),
-        cmocka_unit_test(test_v6_and_v4_only),         cmocka_unit_test(test_double_nat),
+        cmocka_unit_test(test_times_behind_easy_nats),
+        cmocka_unit_test(test_times_of_a_common_start),
+        cmocka_unit_test(test_times_in_the_open_form),
+        cmocka_unit_test(test_times_with_jitter),
+        cmocka_unit_test(test_datagrams_of_an_easy_pair),
+        cmocka_unit_test(test_datagrams_of_idling),
+        cmocka_unit_test(test_lan),
+        cmocka_unit_test(test_equal_private_networks),
+        cmocka_unit_test(test_v6),
+        cmocka_unit_test(test_v6_and_v4_only),
+        cmocka_unit_test(test_double_nat),
     };
     scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
