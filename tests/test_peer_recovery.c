@@ -579,7 +579,8 @@ static void test_random(void **state)
     free(g);
 }
 
-/* The receipts for the first packets came, their Acks never do: what hangs on the later ones is repeated all the same. */
+/* The receipts for the first packets came, their Acks never do: what hangs on the later ones is repeated all the same.
+ */
 static void test_unwanted_does_not_hold_up_the_rest(void **state)
 {
     (void)state;
