@@ -383,4 +383,34 @@ static inline struct peer *rig_peer(const struct rig *g, unsigned i, uint32_t nu
     fail_msg("client %u has no peer %u", i, number);
     abort();
 }
+/* After whatever it was: they still talk. */
+static inline void rig_still_talk(struct rig *g)
+{
+    unsigned ann = rig_count(g, 0, EVENT_DELIVERED), bob = rig_count(g, 1, EVENT_DELIVERED);
+    rig_say(g, 0, "still there?");
+    rig_say(g, 1, "still here");
+    rig_run(g, VTIME_S(20));
+    assert_int_equal(rig_count(g, 0, EVENT_DELIVERED), ann + 1);
+    assert_int_equal(rig_count(g, 1, EVENT_DELIVERED), bob + 1);
+    assert_int_equal(rig_count(g, 0, EVENT_PEER_LEFT), 0);
+}
+
+
+/* ---- for cmocka ---- */
+
+static inline int rig_setup(void **state)
+{
+    struct rig *g = malloc(sizeof *g);
+    assert_non_null(g);
+    rig_open(g);
+    *state = g;
+    return 0;
+}
+
+static inline int rig_teardown(void **state)
+{
+    rig_close(*state);
+    free(*state);
+    return 0;
+}
 #endif

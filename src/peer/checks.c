@@ -9,6 +9,10 @@
 #define REPUNCH_MAX_US   VTIME_S(60)
 #define HOLD_MAX_US      VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
 
+#define PATH_GAP_US VTIME_S(1)
+
+enum { PATHS_BURST = 32 };
+
 static bool probes_allowed(const struct engine *e)
 {
     return e->config.relay != RELAY_ONLY;
@@ -157,10 +161,21 @@ static int path_slot(const struct peer *p)
     return best;
 }
 
+/* Each new address costs its owner up to PROBE_TRIES_MAX packets of ours, so a member who names one after the other
+ * would use us against them: PATHS_BURST at once, then one a second. */
+static bool may_add_path(struct peer *p, vtime_us now)
+{
+    vtime_us at = p->paths_at > now ? p->paths_at : now;
+    if (at - now >= PATHS_BURST * PATH_GAP_US)
+        return false;
+    p->paths_at = at + PATH_GAP_US;
+    return true;
+}
+
 static int add_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *a, bool listed)
 {
     int i = path_slot(p);
-    if (i < 0)
+    if (i < 0 || !may_add_path(p, now))
         return -1;
     p->paths[i] = (struct path){.socket = socket, .remote = *a, .listed = listed};
     p->paths[i].lan = addr_is_local(a) && have_local_address(e, a->family);

@@ -82,6 +82,7 @@ struct peer {
     struct path paths[PATHS_MAX];
     int chosen;      /* index, or -1: none */
     uint64_t newest; /* highest packet number seen + 1 */
+    vtime_us paths_at; /* so many new addresses have been tried: before this the next are on credit */
     vtime_us repunch_at;
     uint8_t repunch_tries;
     const char *path_reason;
