@@ -171,6 +171,11 @@ class JsonClient(PipeClient):
     def texts(self, **fields):
         return [e["text"] for e in self.all("message", **fields)]
 
+    def expect_texts(self, texts, timeout=SOON, **fields):
+        """These and no others so far. A sender knows of a delivery before we have read what was written."""
+        self.wait_until(lambda: len(self.texts(**fields)) >= len(texts), "%d texts" % len(texts), timeout)
+        self.test.assertEqual(self.texts(**fields), texts)
+
     def quit(self):
         self.command(command="quit")
 

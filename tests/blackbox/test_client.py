@@ -308,7 +308,7 @@ class Relay(TestCase):
         bob.quit()
         bob.expect("failed", id=1)
         bob.expect_end(1)
-        self.assertEqual(ann.texts(), ["passes"])
+        ann.expect_texts(["passes"])
 
 
 class Wait(TestCase):

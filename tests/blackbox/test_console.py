@@ -157,13 +157,13 @@ class Terminal(TestCase):
         ann.wait_screen("bob[^\n]*: got it")
         ann.type("/quit\r")
         ann.expect_exit(0)
-        self.assertEqual(bob.texts(), ["/slash"])
+        bob.expect_texts(["/slash"])
 
     def test_what_was_typed_at_last_is_delivered(self):
         ann, bob = self.pair()
         ann.type("last words\r\x04")
         ann.expect_exit(0)
-        self.assertEqual(bob.texts(), ["last words"])
+        bob.expect_texts(["last words"])
 
     def test_a_terminal_that_goes_away_ends_it(self):
         ann, bob = self.pair()

@@ -54,7 +54,7 @@ class Life(TestCase):
         ann.end_input()
         ann.expect_end(0, timeout=20)
         bob.expect("peer-left", reason="quit")
-        self.assertEqual(bob.texts(), ["last words %d" % i for i in range(1, 101)])
+        bob.expect_texts(["last words %d" % i for i in range(1, 101)])
         self.assertEqual([e["id"] for e in ann.all("delivered", peer=1)], list(range(1, 101)))
 
     @slow(3)
@@ -129,14 +129,12 @@ class Messages(TestCase):
                  "x" * 16384, "\u00e9" * 8192]
         for text in texts:
             ann.say(text)
-        bob.wait_until(lambda: len(bob.texts()) == len(texts), "all of them")
-        self.assertEqual(bob.texts(), texts)
+        bob.expect_texts(texts)
 
     def test_raw_utf8_and_escapes_are_the_same(self):
         ann, bob = pair(self, Server(self))
         ann.write(b'{"send":"\xc3\xa9\xf0\x9f\x98\x80"}\n{"send":"\\u00e9\\ud83d\\ude00"}\n')
-        bob.wait_until(lambda: len(bob.texts()) == 2, "both")
-        self.assertEqual(bob.texts(), ["\u00e9\U0001f600"] * 2)
+        bob.expect_texts(["\u00e9\U0001f600"] * 2)
 
     def test_in_order_and_once(self):
         ann, bob = pair(self, Server(self))
@@ -146,7 +144,7 @@ class Messages(TestCase):
         for client, other in ((ann, bob), (bob, ann)):
             client.expect("delivered", id=500, timeout=20)
             other.expect("message", text="%s 500" % client.name)
-            self.assertEqual(other.texts(), ["%s %d" % (client.name, i) for i in range(1, 501)])
+            other.expect_texts(["%s %d" % (client.name, i) for i in range(1, 501)])
             self.assertEqual(len(client.all("delivered")), 500)
 
     def test_three_people(self):
@@ -175,8 +173,8 @@ class Messages(TestCase):
         ann.expect("sent", id=2, peers=[1])
         bob.expect("message", text="for both")
         carol.expect("message", text="for both")
-        self.assertEqual(bob.texts(), ["for bob", "for both"])
-        self.assertEqual(carol.texts(), ["for carol", "for both"])
+        bob.expect_texts(["for bob", "for both"])
+        carol.expect_texts(["for carol", "for both"])
         ann.expect("delivered", id=3, peer=1)
         ann.expect("delivered", id=3, peer=2)
         self.assertEqual(len(ann.all("delivered")), 4)
@@ -211,7 +209,7 @@ class Messages(TestCase):
         ann.expect("peer", name="carol", after=min(mark, ann.mark()))
         ann.say("late", id=2)
         carol.expect("message", text="late")
-        self.assertEqual(carol.texts(), ["late"])
+        carol.expect_texts(["late"])
         for peer in (1, 2):
             ann.expect("delivered", id=1, peer=peer)
         self.assertEqual(len(ann.all("sent", id=1)), 2)
@@ -229,7 +227,7 @@ class Messages(TestCase):
         ann.wait_until(lambda: len(ann.all("delivered") + ann.all("failed")) == 30, "all settled")
         self.assertTrue(ann.all("failed", peer=1))
         bob.stdout.resume()
-        bob.exit_status()
+        bob.exit_status()  # and all of its output has been read
         settled = {e["id"] for e in ann.all("delivered") + ann.all("failed")}
         self.assertEqual(settled, set(range(1, 31)))
         # What bob wrote may be more than what ann knows of, never less.
@@ -263,7 +261,7 @@ class Ids(TestCase):
         ann.say("yours")
         assigned = ann.wait_until(lambda: [e["id"] for e in ann.all("sent") if e["id"] != ID_MAX], "an id")[0]
         ann.expect("delivered", id=assigned)
-        self.assertEqual(bob.texts(), ["mine", "yours"])
+        bob.expect_texts(["mine", "yours"])
 
     def test_a_failure_without_the_callers_id_has_one_too(self):
         ann, _ = pair(self, Server(self))
@@ -283,7 +281,7 @@ class Ids(TestCase):
         bob.expect("message", text="end")
         refused = ann.all("error", code="bad-command")
         self.assertEqual(len(ann.all("sent", id=5)) + len(refused), 2)
-        self.assertEqual(bob.texts(), ["first", "end"] if refused else ["first", "second", "end"])
+        bob.expect_texts(["first", "end"] if refused else ["first", "second", "end"])
         self.assertEqual(len(ann.all("delivered", id=5)), len(ann.all("sent", id=5)))
 
 
@@ -411,8 +409,7 @@ class BadLines(TestCase):
                 errors = [e for e in ann.events[mark:] if e["event"] == "error"]
                 self.assertEqual([e["code"] for e in errors], ["bad-command"])
                 self.assertTrue(errors[0]["text"])
-        bob.wait_until(lambda: len(bob.texts()) >= len(self.TABLE), "all of the good ones")
-        self.assertEqual(bob.texts(), ["still here"] * len(self.TABLE))
+        bob.expect_texts(["still here"] * len(self.TABLE))
         ann.quit()
         ann.expect_end(0)
 
@@ -454,7 +451,7 @@ class StalledReader(TestCase):
         bob.stdout.resume()
         ann.expect("delivered", id=count, timeout=20)
         bob.expect("message", id=count, timeout=20)  # it is in his pipe; here it may come a moment later
-        self.assertEqual([t[:2] for t in bob.texts()], ["%02d" % i for i in range(1, count + 1)])
+        bob.expect_texts(["%02d" % i + "s" * 15000 for i in range(1, count + 1)])
 
     def test_a_full_mailbox_loses_nothing_without_a_word(self):
         """3 MB for a mailbox of 1 MiB: what does not fit waits in the pipe or is failed with a reason."""
@@ -470,7 +467,7 @@ class StalledReader(TestCase):
         bob.stdout.resume()
         ann.wait_until(lambda: len(ann.all("delivered")) + len(ann.all("failed")) == count, "all settled", 60)
         delivered = [e["id"] for e in ann.all("delivered")]
-        self.assertEqual([int(t[:3]) for t in bob.texts()], delivered)
+        bob.expect_texts(["%03d" % i + "m" * 16000 for i in delivered])
         self.assertEqual(delivered, sorted(delivered))
 
 

@@ -37,7 +37,7 @@ class Lines(TestCase):
 
     def test_last_line_without_its_end(self):
         sender, receiver = self.deliver(b"one\ntwo")
-        self.assertEqual(receiver.texts(), ["one", "two"])
+        receiver.expect_texts(["one", "two"])
         sender.expect_exit(0)
 
     def test_every_valid_line_is_carried_exactly(self):
@@ -45,7 +45,7 @@ class Lines(TestCase):
         lines += ["\x1b[31mred\x1b]0;title\x07", "\u202eright to left\u2066", "\u0085\u009b2J", "\ufeff", "\r",
                   "\ufffe\uffff\U0010ffff", "e\u0301", " leading and trailing ", "\t", "\u2028\u2029"]
         sender, receiver = self.deliver("".join(l + "\n" for l in lines).encode())
-        self.assertEqual(receiver.texts(), lines)
+        receiver.expect_texts(lines)
         sender.expect_exit(0)
 
     def test_invalid_lines_are_named_by_number_and_the_rest_is_sent(self):
@@ -55,7 +55,7 @@ class Lines(TestCase):
         data = b"".join(b"%s\ngood %d\n" % (line, i) for i, line in enumerate(bad))
         sender, receiver = self.deliver(data)
         sender.expect_exit(1)
-        self.assertEqual(receiver.texts(), ["good %d" % i for i in range(len(bad))])
+        receiver.expect_texts(["good %d" % i for i in range(len(bad))])
         named = [int(n) for n in re.findall(r"\bline (\d+)\b", sender.stderr.text())]
         self.assertEqual(named, [2 * i + 1 for i in range(len(bad))])
         # None of those bytes is shown: what is said is text.
@@ -66,7 +66,7 @@ class Lines(TestCase):
         data = [longest, "x" * 16384, "y" * 16385, "z" * 3000000, "after"]
         sender, receiver = self.deliver("".join(l + "\n" for l in data).encode())
         sender.expect_exit(1)
-        self.assertEqual(receiver.texts(), [longest, "x" * 16384, "after"])
+        receiver.expect_texts([longest, "x" * 16384, "after"])
         self.assertEqual(re.findall(r"\bline (\d+)\b", sender.stderr.text()), ["3", "4"])
 
     def test_an_endless_line_takes_no_memory(self):
@@ -87,7 +87,7 @@ class Lines(TestCase):
     def test_a_thousand_lines_in_order(self):
         lines = ["line %d" % i for i in range(1000)]
         sender, receiver = self.deliver("".join(l + "\n" for l in lines).encode())
-        self.assertEqual(receiver.texts(), lines)
+        receiver.expect_texts(lines)
         sender.expect_exit(0)
 
     @slow(4)
@@ -103,7 +103,7 @@ class Lines(TestCase):
         sender.end_input()
         sender.expect_exit(0, timeout=40)
         receiver.expect("peer-left", timeout=20)
-        self.assertEqual(receiver.texts(), lines)
+        receiver.expect_texts(lines)
 
 
 class Output(TestCase):
