@@ -319,6 +319,17 @@ static void calm_phase(struct chaos *x)
     }
 }
 
+/* Somebody with the same room (or bucket) and another keyword: for ever a stranger. */
+static void stranger_new(struct chaos *x)
+{
+    const char *keyword = x->s->keyword;
+    int host = scene_home(x->s, VTIME_MS(30), &natbox_port_restricted);
+    x->s->keyword = strchr(keyword, '-') ? "42-quite-other-words" : "quite other words";
+    struct sim_client *c = scene_join(x->s, host, "stranger");
+    scene_say(x->s, c, 100);
+    x->s->keyword = keyword;
+}
+
 struct chaos_result chaos_run(uint64_t seed, void (*fail)(const char *why))
 {
     struct chaos x = {.s = scene_new("chaos", seed), .d = {.state = ~seed}};
@@ -332,6 +343,8 @@ struct chaos_result chaos_run(uint64_t seed, void (*fail)(const char *why))
         person_new(&x);
         x.people[i].back_at = roll(&x, VTIME_S(20));
     }
+    if (seed % 4 == 2)
+        stranger_new(&x);
     vtime_us end = VTIME_S(30) + roll(&x, VTIME_S(300));
     while (x.s->w->now < end) {
         pass(&x, false);
