@@ -2,7 +2,7 @@
 # Runs every test and counts. usage: tests/run.sh [BUILD]     (BUILD: the folder with the programs; default: build)
 #
 #   BUILD/tests/**/test_*             cmocka programs
-#   tests/blackbox/test_*.py          drive the real programs in BUILD (told to them as P2P_BUILD)
+#   tests/*/test_*.py                 drive the real programs in BUILD (told to them as P2P_BUILD)
 #   tests/test_*.sh, scripts/check-vectors.sh, scripts/lint.sh
 #
 # One that is not a cmocka program says "N passed, N failed[, N skipped]" in its last line. Two run at a time; what
@@ -117,18 +117,19 @@ report() {
     fi
 }
 
-# ---- what there is to run: slow ones first, so that the two lanes end together ----
+# ---- what there is to run: those that wait first, so that the two lanes end together ----
 kinds=() names=() commands=()
 add() { kinds+=("$1"); names+=("$2"); commands+=("$3"); }
+in_tests() { # a file's path below tests/, without its ending
+    local name=${1#tests/}
+    echo "${name%.*}"
+}
 shopt -s nullglob
-for source in tests/sim/test_*.c; do
-    add cmocka "$(basename "$source" .c)" "$build/tests/sim/$(basename "$source" .c)"
+for script in tests/*/test_*.py; do add script "$(in_tests "$script")" "python3 $script"; done
+for script in tests/test_*.sh; do add script "$(in_tests "$script")" "bash $script"; done
+for source in tests/sim/test_*.c tests/test_*.c; do
+    add cmocka "$(in_tests "$source")" "$build/tests/$(in_tests "$source")"
 done
-for script in tests/blackbox/test_*.py; do add script "$(basename "$script" .py)" "python3 $script"; done
-for source in tests/test_*.c; do
-    add cmocka "$(basename "$source" .c)" "$build/tests/$(basename "$source" .c)"
-done
-for script in tests/test_*.sh; do add script "$(basename "$script" .sh)" "bash $script"; done
 [ ! -e scripts/check-vectors.sh ] || add script check-vectors "bash scripts/check-vectors.sh"
 add script lint "bash scripts/lint.sh $build"
 
