@@ -416,86 +416,6 @@ static void shares_of_a_prefix_bite_when_the_table_is_over_half_full(void **stat
     rig_stop(&r);
 }
 
-/* ---- FORM_NEW ---- */
-
-static void a_new_number_is_free_short_and_kept(void **state)
-{
-    (void)state;
-    struct rig r;
-    struct rig_client a = rig_client(1), b = rig_client(2);
-    rig_start(&r, NULL);
-    assert_true(rig_register(&r, &a, FORM_NEW, 0));
-    const uint32_t number = a.room;
-    assert_in_range(number, 1, 999);
-
-    a.registered = false; /* Registered was lost: the same source gets the same number */
-    a.cookie_size = 0;
-    assert_true(rig_register(&r, &a, FORM_NEW, 0));
-    assert_int_equal(a.room, number);
-    rig_stock(&a, 8);
-    assert_true(rig_register(&r, &a, FORM_ROOM, number));
-    assert_int_equal(a.room, number);
-    rig_stock(&a, 0);
-    assert_true(rig_register(&r, &a, FORM_NEW, 0)); /* so does the same secret */
-    assert_int_equal(a.room, number);
-
-    rig_join(&r, &b, number, 8);                     /* the friend */
-    assert_int_equal(rig_stat(&r, "introduced"), 0); /* FORM_NEW brought no shares */
-    rig_stock(&a, 8);
-    assert_true(rig_register(&r, &a, FORM_ROOM, number));
-    assert_int_equal(rig_stat(&r, "introduced"), 1);
-    rig_stop(&r);
-}
-
-/* All numbers below 1,000 are given once each before a longer one is, and a number that was really taken is
- * not given again for ten minutes, even when its owner is long gone. */
-static void numbers_are_reserved_for_ten_minutes(void **state)
-{
-    (void)state;
-    struct rig r;
-    bool given[1000] = {false};
-    rig_start(&r, NULL);
-    for (uint16_t i = 0; i < 999; i++) {
-        struct rig_client c = rig_client(i);
-        assert_true(rig_register(&r, &c, FORM_NEW, 0));
-        assert_in_range(c.room, 1, 999);
-        assert_false(given[c.room]);
-        given[c.room] = true;
-        assert_true(rig_register(&r, &c, FORM_ROOM, c.room));
-    }
-    rig_wait(&r, LEASE_US);
-    assert_int_equal(rig_stat(&r, "registrations"), 0);
-    struct rig_client late = rig_client(2000);
-    assert_true(rig_register(&r, &late, FORM_NEW, 0));
-    assert_in_range(late.room, 1000, 9999);
-    rig_wait(&r, ROOM_RESERVED_US);
-    struct rig_client later = rig_client(2001);
-    assert_true(rig_register(&r, &later, FORM_NEW, 0));
-    assert_in_range(later.room, 1, 999);
-    rig_stop(&r);
-}
-
-/* A forged flood must not use up the numbers: without echo one is held for five seconds only. */
-static void strangers_hold_numbers_for_as_long_as_they_are_remembered(void **state)
-{
-    (void)state;
-    struct rig r;
-    bool given[1000] = {false};
-    rig_start(&r, NULL);
-    for (int round = 0; round < 5; round++) {
-        memset(given, 0, sizeof given);
-        for (uint16_t i = 0; i < 400; i++) {
-            struct rig_client c = rig_client((uint16_t)(round * 400 + i));
-            assert_true(rig_register(&r, &c, FORM_NEW, 0));
-            assert_in_range(c.room, 1, 999);
-            assert_false(given[c.room]);
-            given[c.room] = true;
-        }
-        rig_wait(&r, UNVALIDATED_US);
-    }
-    rig_stop(&r);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,9 +435,6 @@ int main(void)
         cmocka_unit_test(a_signal_counts_as_the_echo),
         cmocka_unit_test(a_full_table_answers_busy),
         cmocka_unit_test(shares_of_a_prefix_bite_when_the_table_is_over_half_full),
-        cmocka_unit_test(a_new_number_is_free_short_and_kept),
-        cmocka_unit_test(numbers_are_reserved_for_ten_minutes),
-        cmocka_unit_test(strangers_hold_numbers_for_as_long_as_they_are_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
