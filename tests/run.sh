@@ -16,7 +16,6 @@ case $build in /*) ;; *) build=$root/$build ;; esac
 
 jobs_max=$(nproc 2>/dev/null || echo 1)
 [ "$jobs_max" -le 2 ] || jobs_max=2
-timeout_s=${P2P_TEST_TIMEOUT:-240}
 
 scratch=$(mktemp -d) || exit 1
 running=()
@@ -33,6 +32,7 @@ unset P2P_SERVER P2P_KEYWORD
 export P2P_BUILD=$build
 # Sanitized programs are a few times slower; deadlines of the tests stretch with them.
 if grep -q __asan_init "$build/p2p-server" 2>/dev/null; then export P2P_TIME_SCALE=${P2P_TIME_SCALE:-3}; fi
+timeout_s=${P2P_TEST_TIMEOUT:-$((200 * ${P2P_TIME_SCALE:-1}))}
 export CC=${CC:-gcc}
 export LC_ALL=C.UTF-8 PYTHONFAULTHANDLER=1 PYTHONDONTWRITEBYTECODE=1 CMOCKA_MESSAGE_OUTPUT=STDOUT
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_stack_use_after_return=1}

@@ -4,8 +4,9 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
-tree=$(mktemp -d) || exit 1
-trap 'rm -rf "$tree"' EXIT
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+clean=$scratch/clean tree=$scratch/clean
 cc=${CC:-gcc}
 passed=0 failed=0
 
@@ -17,8 +18,7 @@ put() {
     printf '%s\n' "$@" >"$file"
 }
 
-plant_clean_tree() {
-    rm -rf "$tree"
+make_clean_tree() {
     mkdir -p "$tree/scripts" "$tree/tests" "$tree/fuzz"
     cp "$root/scripts/lint.sh" "$tree/scripts/"
     cp "$root/.clang-format" "$tree/"
@@ -35,21 +35,26 @@ plant_clean_tree() {
         'int udp_open(void)' '{' '    return socket(AF_INET, SOCK_DGRAM, 0);' '}'
 }
 
-compile() { # CHECK: only one of them looks at objects
-    local source
-    [ "$1" = purity ] || return 0
+plant_clean_tree() {
+    rm -rf "$tree"
+    cp -a "$clean" "$tree"
+}
+
+compile() { # what is newer than its object
+    local source object
     for source in "$tree"/src/*/*.c; do
-        mkdir -p "$tree/build/${source#"$tree"/}"
-        rmdir "$tree/build/${source#"$tree"/}"
-        "$cc" -std=c11 -D_GNU_SOURCE -fPIE -O1 -w -I"$tree/src" -c -o "$tree/build/$(dirname "${source#"$tree"/}")/$(basename "$source" .c).o" \
-            "$source" || return 1
+        object=$tree/build/${source#"$tree"/}
+        object=${object%.c}.o
+        [ "$source" -nt "$object" ] || continue
+        mkdir -p "$(dirname "$object")"
+        "$cc" -std=c11 -D_GNU_SOURCE -fPIE -O1 -w -I"$tree/src" -c -o "$object" "$source" || return 1
     done
 }
 
 # expect NAME ok|FAIL CHECK [WORD]: the check's verdict on the tree, and, of a failure, that it says WORD.
 expect() {
     local name=$1 verdict=$2 check=$3 word=${4:-} out
-    out=$(compile "$check" 2>&1 && cd / && bash "$tree/scripts/lint.sh" build "$check")
+    out=$(compile 2>&1 && cd / && bash "$tree/scripts/lint.sh" build "$check")
     if grep -q "^$verdict *$check\$" <<<"$out" && { [ -z "$word" ] || grep -qF -- "$word" <<<"$out"; } &&
         [ "$(grep -c '^     ' <<<"$out")" -eq "$([ "$verdict" = ok ] && echo 0 || echo 1)" ]; then
         passed=$((passed + 1))
@@ -67,7 +72,10 @@ append() {
     printf '%s\n' "$@" >>"$file"
 }
 
-plant_clean_tree
+make_clean_tree
+compile || exit 1
+cp -a "$clean" "$scratch/tree"
+tree=$scratch/tree
 for check in layers purity sizes words; do expect "the clean tree" ok $check; done
 
 # ---- layers ----
