@@ -5,6 +5,8 @@ waits for what they say. Nothing here sleeps for a condition: a wait ends with t
 program, or as a failure at its deadline, which then shows all that the programs have said. P2P_TIME_SCALE stretches
 every deadline (sanitizers, valgrind).
 """
+import concurrent.futures
+import faulthandler
 import os
 import random
 import re
@@ -14,6 +16,7 @@ import signal
 import socket
 import string
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,6 +32,9 @@ SOON = 10.0  # seconds: far more than anything takes that should happen at once
 
 # What a broken program says about itself, whatever the test was about.
 CRASH_TRACES = (b"AddressSanitizer", b"LeakSanitizer", b"runtime error:", b"Assertion `", b"stack smashing")
+
+
+LIVE = set()  # what would be left behind if this program were ended
 
 
 def scaled(seconds):
@@ -130,6 +136,7 @@ class Process:
         self.popen = subprocess.Popen(argv, env=env or environment(), stdin=stdin,
                                       **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                                          "start_new_session": True, **popen})
+        LIVE.add(self.popen)
         test.addCleanup(self._finish)
         self.pid = self.popen.pid
         self.streams = self._open_streams()
@@ -213,6 +220,7 @@ class Process:
     def _finish(self):
         if self.running():
             self.kill()
+        LIVE.discard(self.popen)
         self._close_input()
         for stream in self.streams:
             stream.close()
@@ -326,6 +334,17 @@ def _flatten(suite):
             yield item
 
 
+def _ended(number, _):
+    """Somebody ends us, perhaps because we hang: say where, and take our programs with us."""
+    faulthandler.dump_traceback()
+    for process in list(LIVE):
+        try:
+            process.kill()
+        except (OSError, subprocess.SubprocessError):
+            continue  # it is gone, or was just being started
+    os._exit(128 + number)
+
+
 def _run_one(test):
     began = time.monotonic()
     result = unittest.TestResult()
@@ -335,9 +354,8 @@ def _run_one(test):
 
 def main():
     """Runs the tests of the calling script, or those whose names contain an argument. -v: name and time of each."""
-    import concurrent.futures
-    import sys
-
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGABRT):
+        signal.signal(number, _ended)
     verbose = "-v" in sys.argv
     wanted = [a for a in sys.argv[1:] if a != "-v"]
     for program in (SERVER, CLIENT):

@@ -11,6 +11,7 @@ import tempfile
 import termios
 import time
 
+import harness
 from harness import CLIENT, SOON, Process, Stream, environment, scaled
 
 
@@ -59,15 +60,22 @@ class Tmux:
     def __init__(self, test):
         self.test = test
         self.folder = tempfile.mkdtemp(prefix="p2p-tmux-")
-        test.addCleanup(shutil.rmtree, self.folder, True)
         self.socket = os.path.join(self.folder, "socket")
+        harness.LIVE.add(self)
         self.run("-f", "/dev/null", "new-session", "-d", "-s", "test", "-x", "80", "-y", "24", "cat")
-        test.addCleanup(self.run, "kill-server")
+        test.addCleanup(self.kill)
 
     def run(self, *arguments):
         return subprocess.run(["tmux", "-S", self.socket, *arguments], check=True, timeout=scaled(SOON), text=True,
                               env=environment(TERM="xterm-256color"), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE).stdout
+
+    def kill(self):
+        harness.LIVE.discard(self)
+        try:
+            self.run("kill-server")
+        finally:
+            shutil.rmtree(self.folder, True)
 
     def pane(self, *argv):
         """The shell around the program says its status on the screen: tmux 3.3 sometimes does not know it."""

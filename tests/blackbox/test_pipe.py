@@ -298,7 +298,8 @@ class BothWays(TestCase):
             client.end_input()
         for client, other in zip(both, reversed(both)):
             client.expect_exit(0, timeout=20)
-            self.assertEqual(client.stdout.lines(), ["%s: %s %d" % (other.name, other.name, i) for i in range(50)])
+            if client.stdout.lines() != ["%s: %s %d" % (other.name, other.name, i) for i in range(50)]:
+                client.fail("has not all that the other said")
 
 
 if __name__ == "__main__":
