@@ -30,6 +30,7 @@ struct rig_client {
     struct addr addr;
     vtime_us half;  /* one way to the server, and to anybody else */
     bool holds_back; /* does not say COMMAND_WRITTEN */
+    bool asleep;     /* hears nothing, does nothing */
     bool ended;
     struct rig_event *events;
     unsigned event_count;
@@ -46,6 +47,7 @@ struct rig {
     bool (*lose)(struct rig *g, unsigned from, unsigned to, const uint8_t *at, size_t size);
     bool no_direct, no_server;
     unsigned long lost;
+    unsigned starts;
     struct codec codec;
 };
 
@@ -185,7 +187,7 @@ static inline void rig_deliver(struct rig *g, struct rig_packet *p)
     if (p->to == RIG_SERVER) {
         server_input(g->server, g->now, 0, &none, &p->from, p->bytes, p->size);
         rig_drain_server(g);
-    } else if (g->clients[p->to].engine != NULL) {
+    } else if (g->clients[p->to].engine != NULL && !g->clients[p->to].asleep) {
         rig_input(g, p->to, &p->from, p->bytes, p->size);
     }
     free(p);
@@ -197,7 +199,7 @@ static inline int rig_next(const struct rig *g, vtime_us *ret_at)
     int who = -1;
     *ret_at = g->packets != NULL ? g->packets->at : VTIME_NEVER;
     for (unsigned i = 0; i <= RIG_CLIENTS; i++) {
-        if (i < RIG_CLIENTS && g->clients[i].engine == NULL)
+        if (i < RIG_CLIENTS && (g->clients[i].engine == NULL || g->clients[i].asleep))
             continue;
         vtime_us due = i == RIG_SERVER ? server_deadline(g->server) : engine_deadline(g->clients[i].engine);
         if (due < *ret_at) {
@@ -280,7 +282,7 @@ static inline struct engine_config rig_config(const char *keyword, const char *n
 static inline void rig_start_with(struct rig *g, unsigned i, const struct engine_config *config)
 {
     struct rig_client *c = &g->clients[i];
-    const uint8_t seed[RNG_SEED_BYTES] = {(uint8_t)(i + 1)};
+    const uint8_t seed[RNG_SEED_BYTES] = {(uint8_t)(i + 1), (uint8_t)++g->starts}; /* no two are the same */
     struct addr interface = c->addr;
     interface.port = 0;
     c->engine = calloc(1, engine_size());
