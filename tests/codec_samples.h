@@ -159,6 +159,34 @@ static inline void make_registered_most(struct frame *f)
     f->registered.bits_wanted = PREFIX_BITS_MAX;
 }
 
+static inline void make_probe_same(struct frame *f)
+{
+    f->kind = FRAME_PROBE;
+    f->probe.token = 1;
+}
+
+static inline void make_probe_elsewhere(struct frame *f)
+{
+    f->kind = FRAME_PROBE;
+    f->probe.token = UINT64_MAX;
+    f->probe.from = PROBE_FROM_OTHER_ADDRESS;
+}
+
+static inline void make_probed_least(struct frame *f)
+{
+    f->kind = FRAME_PROBED;
+    f->probed.token = 1;
+    f->probed.observed = addr_v4(198, 51, 100, 7, 40000);
+}
+
+static inline void make_probed_most(struct frame *f)
+{
+    f->kind = FRAME_PROBED;
+    f->probed.token = UINT64_MAX;
+    f->probed.observed = (struct addr){.family = ADDR_V6, .port = UINT16_MAX};
+    sample_fill(f->probed.observed.ip, sizeof f->probed.observed.ip, 'p');
+}
+
 static inline void make_retry_least(struct frame *f)
 {
     f->kind = FRAME_RETRY;
@@ -390,6 +418,9 @@ static inline void make_envelope_most(struct frame *f)
     f->envelope.same_count = SAME_TAGS_MAX;
     for (uint64_t i = 0; i < SAME_TAGS_MAX; i++)
         f->envelope.same[i] = UINT64_MAX - i;
+    f->envelope.pending_count = PENDING_TAGS_MAX;
+    for (unsigned i = 0; i < PENDING_TAGS_MAX; i++)
+        f->envelope.pending[i] = 1000 + i;
 }
 
 static inline void make_offer_least(struct frame *f)
@@ -429,6 +460,10 @@ static const struct sample samples[] = {
     {"registered-most", false, make_registered_most},
     {"retry-least", false, make_retry_least},
     {"retry-most", false, make_retry_most},
+    {"probe-same", false, make_probe_same},
+    {"probe-elsewhere", false, make_probe_elsewhere},
+    {"probed-least", false, make_probed_least},
+    {"probed-most", false, make_probed_most},
     {"refused-token", false, make_refused_token},
     {"refused-proof", false, make_refused_proof},
     {"peer-info", false, make_peer_info},

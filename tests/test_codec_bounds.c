@@ -187,6 +187,14 @@ static const struct row rows[] = {
     {"retry-least", {2}, BYTES, 33, DECODE_VALUE, NULL},
     {"refused-token", {4}, UINT, 3600, DECODE_OK, NULL},
     {"refused-token", {4}, UINT, 3601, DECODE_VALUE, NULL},
+    /* Probe, Probed */
+    {"probe-same", {1}, GONE, 0, DECODE_VALUE, NULL},
+    {"probe-same", {2}, UINT, 2, DECODE_OK, NULL},
+    {"probe-same", {2}, UINT, 3, DECODE_VALUE, NULL},
+    {"probe-same", {3}, GONE, 0, DECODE_OK, NULL}, /* the server looks at the size */
+    {"probed-least", {2}, GONE, 0, DECODE_VALUE, NULL},
+    {"probed-least", {2, 1}, BYTES, 5, DECODE_VALUE, NULL},
+    {"probed-least", {2, 2}, UINT, 65536, DECODE_VALUE, NULL},
     /* PeerInfo */
     {"peer-info", {1}, GONE, 0, DECODE_VALUE, NULL},
     {"peer-info", {2}, GONE, 0, DECODE_VALUE, NULL},
@@ -248,6 +256,9 @@ static const struct row rows[] = {
     {"envelope-least", {2}, BYTES, 120, DECODE_OK, NULL},
     {"envelope-least", {2}, BYTES, 119, DECODE_WIRE, NULL},
     {"envelope-least", {2}, BYTES, 128, DECODE_WIRE, NULL},
+    {"envelope-least", {3}, BYTES, 64, DECODE_OK, NULL},
+    {"envelope-least", {3}, BYTES, 63, DECODE_WIRE, NULL},
+    {"envelope-least", {3}, BYTES, 72, DECODE_WIRE, NULL},
     /* Offer */
     {"offer-least", {1}, GONE, 0, DECODE_VALUE, NULL},
     {"offer-least", {2}, BYTES, 64, DECODE_OK, NULL},

@@ -136,7 +136,7 @@ static void test_mutations(void **state)
 
     (void)state;
     assert_in_range(count, 18, VECTORS_MAX);
-    for (unsigned run = 0; run < 200000; run++) {
+    for (unsigned run = 0; run < 250000; run++) {
         const struct vector *v = &vectors[random_below(count)];
         uint8_t bytes[DATAGRAM_BYTES_MAX + 8];
         size_t size = v->size < sizeof bytes ? v->size : sizeof bytes;

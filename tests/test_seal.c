@@ -88,8 +88,8 @@ static void check_example_keys(const char *name)
         assert_blob(same_key, side[i].same_key, SEAL_KEY_BYTES);
     }
     struct blob next = example(name, "next_run_id"), tag = example(name, "same_tag");
-    assert_true(seal_same_tag(&side[0], next.at) == le64(tag.at));
-    assert_true(seal_same_tag(&side[1], next.at) == le64(tag.at));
+    assert_true(seal_same_tag(side[0].same_key, next.at) == le64(tag.at));
+    assert_true(seal_same_tag(side[1].same_key, next.at) == le64(tag.at));
 }
 
 static void check_example_words(const char *name)

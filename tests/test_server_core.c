@@ -117,7 +117,12 @@ static void the_alternate_port_is_told(void **state)
 {
     (void)state;
     struct server_config config[3] = {{0}, {.alternate_port = 41415}, {.alternate_port = 41415}};
-    config[2].alternate = (struct addr){.family = ADDR_V6, .ip = {0x20, 1, 0xd, 0xb8, [15] = 9}};
+    static const uint8_t families[3] = {ADDR_NONE, ADDR_NONE, ADDR_V6};
+    for (uint8_t i = 0; i < 4; i++) /* two addresses, two ports each */
+        config[2].sockets[config[2].socket_count++] =
+            (struct addr){.family = ADDR_V6,
+                          .ip = {0x20, 1, 0xd, 0xb8, [15] = (uint8_t)(8 + i / 2)},
+                          .port = (uint16_t)(41414 + i % 2)};
     for (int i = 0; i < 3; i++) {
         struct rig r;
         struct rig_client a = rig_client(1);
@@ -126,7 +131,8 @@ static void the_alternate_port_is_told(void **state)
         assert_true(rig_register(&r, &a, FORM_ROOM, ROOM_NUMBER_MAX));
         const struct frame *f = rig_expect(&r, &a.addr, FRAME_REGISTERED);
         assert_int_equal(f->registered.alternate.port, config[i].alternate_port);
-        assert_int_equal(f->registered.alternate.family, config[i].alternate.family);
+        assert_int_equal(f->registered.alternate.family, families[i]);
+        assert_int_equal(f->registered.alternate.ip[15], families[i] == ADDR_V6 ? 9 : 0);
         assert_int_equal(f->registered.lease_s, 60);
         assert_true(r.log[0].size <= REGISTERED_BYTES_MAX);
         rig_stop(&r);

@@ -1,5 +1,5 @@
 #include "client/machine.h"
-#include "client/interfaces.h"
+#include "net/interfaces.h"
 #include "net/udp.h"
 #include "wire/rng.h"
 #include <event2/event.h>
@@ -23,17 +23,19 @@ static bool addrs_equal(const struct addr *a, size_t a_count, const struct addr 
 static void tell_interfaces(struct machine *m)
 {
     struct addr found[ENGINE_INTERFACES_MAX];
+    uint8_t prefixes[ENGINE_INTERFACES_MAX];
     bool loopback = false;
     for (size_t i = 0; i < m->resolver.addr_count; i++)
         loopback |= addr_is_loopback(&m->resolver.addrs[i]);
-    size_t count = interfaces_list(found, ENGINE_INTERFACES_MAX, loopback);
+    size_t count = interfaces_list(found, prefixes, ENGINE_INTERFACES_MAX, loopback);
 
     if (addrs_equal(found, count, m->told_interfaces, m->told_interface_count))
         return;
     memcpy(m->told_interfaces, found, count * sizeof *found);
     m->told_interface_count = count;
     client_command(m->client,
-                   &(struct engine_command){.kind = COMMAND_INTERFACES, .addrs = found, .addr_count = count});
+                   &(struct engine_command){
+                       .kind = COMMAND_INTERFACES, .addrs = found, .prefixes = prefixes, .addr_count = count});
 }
 
 static void tell_entropy(struct machine *m)

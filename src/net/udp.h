@@ -2,10 +2,10 @@
  * local address of every datagram (IP_PKTINFO, IPV6_RECVPKTINFO); v6 sockets are v6 only. */
 #ifndef NET_UDP_H
 #define NET_UDP_H
-#include <stddef.h>
-#include <stdint.h>
 #include "wire/addr.h"
 #include "wire/vtime.h"
+#include <stddef.h>
+#include <stdint.h>
 
 /* Opens and binds (port 0: any; an all-zero ip: every address of the family); returns the descriptor, or
  * -errno. *ret_local is what it was bound to. */

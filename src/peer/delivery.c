@@ -134,16 +134,32 @@ static bool tell_closed_letter(struct engine *e, vtime_us now)
     return false;
 }
 
+/* The next message of p's stream into e->text. */
+static bool take_message(struct engine *e, struct peer *p, struct inbox_message *ret)
+{
+    enum inbox_next next = p->ignored ? INBOX_NOTHING : inbox_peek(&p->inbox, ret);
+    if (next == INBOX_MESSAGE)
+        next = inbox_take(&p->inbox, ret, e->text);
+    if (next == INBOX_BROKEN && p->state == PEER_LIVE)
+        session_leave(e, p, "protocol error");
+    return next == INBOX_MESSAGE;
+}
+
 static bool tell_message(struct engine *e, struct peer *p, struct engine_out *ret)
 {
     struct inbox_message m;
-    enum inbox_next next = p->ignored ? INBOX_NOTHING : inbox_peek(&p->inbox, &m);
-    if (next == INBOX_MESSAGE)
-        next = inbox_take(&p->inbox, &m, e->text);
-    if (next == INBOX_BROKEN && p->state == PEER_LIVE)
-        session_leave(e, p, "protocol error");
-    if (next != INBOX_MESSAGE)
-        return false;
+    bool known;
+    do { /* those that an earlier try has shown stand at the beginning of the stream */
+        if (!take_message(e, p, &m))
+            return false;
+        known = shown_contains(&p->skip, m.id, e->text, m.size) && p->inbox.written + 1 == m.number;
+        if (known) {
+            inbox_written(&p->inbox, m.number);
+            p->due |= CARRIED_RECEIPT;
+        }
+        if (!p->envelope_acked)
+            shown_add(&p->shown, m.id, e->text, m.size);
+    } while (known);
     e->text[m.size] = '\0';
     e->count.messages_in++;
     *ret = (struct engine_out){.kind = OUT_EVENT};

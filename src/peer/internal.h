@@ -17,6 +17,7 @@
 #ifndef PEER_INTERNAL_H
 #define PEER_INTERNAL_H
 #include "peer/engine.h"
+#include "peer/ghosts.h"
 #include "peer/inbox.h"
 #include "peer/mailbox.h"
 #include "peer/path.h"
@@ -67,6 +68,8 @@ struct peer {
     struct outbox outbox;
     uint64_t their_receipt; /* how many of ours they have written */
     struct inbox inbox;
+    struct shown shown; /* while it may not know that we are there */
+    struct shown skip;  /* what an earlier session with the same process has shown */
     uint64_t limit_sent;
     vtime_us starved_since; /* our messages wait for its credit; VTIME_NEVER: they do not */
 
@@ -80,8 +83,8 @@ struct peer {
 
     /* the paths */
     struct path paths[PATHS_MAX];
-    int chosen;      /* index, or -1: none */
-    uint64_t newest; /* highest packet number seen + 1 */
+    int chosen;        /* index, or -1: none */
+    uint64_t newest;   /* highest packet number seen + 1 */
     vtime_us paths_at; /* so many new addresses have been tried: before this the next are on credit */
     vtime_us repunch_at;
     uint8_t repunch_tries;
@@ -159,8 +162,10 @@ struct engine {
     unsigned live;
     uint32_t next_number;
     bool ever_peer;
-    vtime_us first_peer_at; /* start of the linger; VTIME_NEVER */
-    bool lingering;         /* there are open letters and the linger runs */
+    vtime_us first_peer_at;          /* start of the linger; VTIME_NEVER */
+    bool lingering;                  /* there are open letters and the linger runs */
+    struct ghost spoken[GHOSTS_MAX]; /* our runs that carried text and did not confirm */
+    struct ghost heard[GHOSTS_MAX];  /* sessions that ended before the other knew of us */
     unsigned wrong_count;
     bool room_full_told;
     bool strangers_told;

@@ -133,27 +133,67 @@ void introduce_wrong(struct engine *e, struct peer *p)
                 "somebody tried this room with other keywords; if it goes on, take a new keyword with --new");
 }
 
+static bool has_spoken(const struct peer *p)
+{
+    return p->state == PEER_RUN && p->outbox.sent > 0;
+}
+
 void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret)
 {
     memcpy(ret->nonce, p->own.nonce, sizeof ret->nonce);
-    ret->same_count = 0;
-    for (unsigned i = 0; i < PEER_SLOTS && ret->same_count < SAME_TAGS_MAX; i++)
-        if (e->peers[i].state == PEER_LIVE && &e->peers[i] != p)
-            ret->same[ret->same_count++] = seal_same_tag(&e->peers[i].seal, p->run_id);
+    ret->same_count = ret->pending_count = 0;
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        const struct peer *q = &e->peers[i];
+        if (q == p)
+            continue;
+        if (q->state == PEER_LIVE && ret->same_count < SAME_TAGS_MAX)
+            ret->same[ret->same_count++] = seal_same_tag(q->seal.same_key, p->run_id);
+        if (has_spoken(q) && ret->pending_count < PENDING_TAGS_MAX)
+            ret->pending[ret->pending_count++] = seal_same_tag(q->seal.same_key, p->run_id);
+    }
+    for (unsigned i = 0; i < GHOSTS_MAX && ret->pending_count < PENDING_TAGS_MAX; i++)
+        if (ghost_is_there(&e->spoken[i], e->now))
+            ret->pending[ret->pending_count++] = seal_same_tag(e->spoken[i].same_key, p->run_id);
+}
+
+static bool lists(const uint64_t *tags, unsigned count, const uint8_t same_key[static SEAL_KEY_BYTES],
+                  const struct peer *run)
+{
+    uint64_t tag = count > 0 ? seal_same_tag(same_key, run->run_id) : 0;
+    for (unsigned k = 0; k < count; k++)
+        if (tags[k] == tag)
+            return true;
+    return false;
 }
 
 /* The live session that both ends have already, by the tags that the other listed. */
 static struct peer *same_session(struct engine *e, const struct peer *p, const struct frame_envelope *f)
 {
-    for (unsigned i = 0; i < PEER_SLOTS; i++) {
-        if (e->peers[i].state != PEER_LIVE)
-            continue;
-        uint64_t tag = seal_same_tag(&e->peers[i].seal, p->run_id);
-        for (unsigned k = 0; k < f->same_count; k++)
-            if (f->same[k] == tag)
-                return &e->peers[i];
-    }
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        if (e->peers[i].state == PEER_LIVE && lists(f->same, f->same_count, e->peers[i].seal.same_key, p))
+            return &e->peers[i];
     return NULL;
+}
+
+/* Earlier tries of the same two processes that only one of them holds for a session: this run takes their place, and
+ * what was shown in them is not shown again (ghosts.h). */
+static void bury_ghosts(struct engine *e, struct peer *p, const struct frame_envelope *f)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        struct peer *q = &e->peers[i];
+        if (q == p)
+            continue;
+        if (q->state == PEER_RUN && lists(f->same, f->same_count, q->seal.same_key, p)) {
+            session_free(e, q);
+        } else if (q->state == PEER_LIVE && !q->envelope_acked &&
+                   lists(f->pending, f->pending_count, q->seal.same_key, p)) {
+            shown_join(&p->skip, &q->shown);
+            session_leave(e, q, "timeout");
+        }
+    }
+    for (unsigned i = 0; i < GHOSTS_MAX; i++)
+        if (ghost_is_there(&e->heard[i], e->now) && lists(f->pending, f->pending_count, e->heard[i].same_key, p))
+            shown_join(&p->skip, &e->heard[i].shown);
 }
 
 bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f)
@@ -183,6 +223,7 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
         p->due = CARRIED_OFFER;
         return false;
     }
+    bury_ghosts(e, p, f);
     memcpy(p->their_nonce, f->nonce, sizeof p->their_nonce);
     p->state = PEER_LIVE;
     p->number = ++e->next_number;

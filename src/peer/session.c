@@ -355,6 +355,10 @@ void session_leave(struct engine *e, struct peer *p, const char *reason)
 void session_free(struct engine *e, struct peer *p)
 {
     struct mailbox *m = &e->mailbox;
+    if (p->state == PEER_RUN && p->outbox.sent > 0)
+        ghost_add(e->spoken, e->now, p->seal.same_key, NULL);
+    if (p->state == PEER_LEAVING && p->shown.count > 0 && !p->envelope_acked)
+        ghost_add(e->heard, e->now, p->seal.same_key, &p->shown);
     for (uint64_t k = p->outbox.first; k < p->outbox.next; k++) {
         struct letter *l = mailbox_letter(m, p->outbox.letter[k % MAILBOX_MESSAGES]);
         l->waiting &= ~(1U << p->slot);

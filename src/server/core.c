@@ -98,6 +98,9 @@ static void hear(struct server *s, const struct arrival *in, const struct frame 
     case FRAME_LEAVE:
         hear_leave(s, in, &f->leave);
         break;
+    case FRAME_PROBE:
+        probe_answer(s, in, &f->probe);
+        break;
     default:
         s->counts[COUNT_DROPPED_KIND]++;
     }

@@ -22,7 +22,7 @@
 
 struct server;
 
-enum { SERVER_SOCKETS_MAX = 16 };
+enum { SERVER_SOCKETS_MAX = 16, SERVER_ADDRESSES_MAX = 16 };
 
 struct server_config { /* 0 in a count: the default of limits.h / core.c */
     uint32_t registrations_max;
@@ -30,7 +30,11 @@ struct server_config { /* 0 in a count: the default of limits.h / core.c */
     uint32_t introductions_max;
     uint32_t links_max;
     uint16_t alternate_port; /* told in Registered; 0: none */
-    struct addr alternate;   /* other address of the server; ADDR_NONE: none */
+    /* What each socket is bound to (an all-zero ip: every address of the family), and the addresses of this machine
+     * without loopback (port 0): from which other port or address a Probe can be answered. */
+    size_t      socket_count, address_count;
+    struct addr sockets[SERVER_SOCKETS_MAX];
+    struct addr addresses[SERVER_ADDRESSES_MAX];
 };
 
 enum server_command_kind {

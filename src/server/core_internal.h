@@ -195,6 +195,8 @@ enum server_count {
     COUNT_SENT_BYTES,
     COUNT_DROPPED_QUEUE,
     COUNT_DROPPED_SOURCE,
+    COUNT_PROBES,
+    COUNT_PROBES_DROPPED,
     COUNT_DROPPED_KIND,
     COUNT_DROPPED_SECRET,
     COUNT_DROPPED_UNPADDED,
@@ -318,6 +320,11 @@ void send_registered(struct server *s, const struct arrival *in, uint32_t party,
 void send_refused(struct server *s, const struct arrival *in, uint64_t token, uint64_t proof, uint8_t code);
 void send_refused_to(struct server *s, uint32_t party, uint64_t token, uint64_t proof, uint8_t code);
 size_t header_bytes(const struct addr *a);
+
+/* ---- core_probe.c ---- */
+void probe_answer(struct server *s, const struct arrival *in, const struct frame_probe *f);
+/* How a packet would leave by another address and the other port than `from` came to. */
+bool probe_other_address(const struct server *s, const struct path *from, struct path *ret);
 
 /* ---- core_cookie.c ---- */
 void cookie_make(struct server *s, vtime_us now, const struct addr *source, uint8_t ret[static COOKIE_BYTES]);

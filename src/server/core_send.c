@@ -57,9 +57,12 @@ void send_reply(struct server *s, const struct arrival *in, const struct frame *
     send_frame(s, &in->path, &own, f);
 }
 
-static struct addr alternate_address(const struct server *s)
+static struct addr alternate_address(const struct server *s, const struct arrival *in)
 {
-    struct addr a = s->config.alternate;
+    struct path other;
+    struct addr a = {0};
+    if (s->config.alternate_port != 0 && probe_other_address(s, &in->path, &other))
+        a = other.local;
     a.port = s->config.alternate_port;
     return a;
 }
@@ -74,7 +77,7 @@ void send_registered(struct server *s, const struct arrival *in, uint32_t party,
                                      .handle = p->handle,
                                      .cookie_size = COOKIE_BYTES,
                                      .observed = addr_mask(&p->path.from, token),
-                                     .alternate = alternate_address(s),
+                                     .alternate = alternate_address(s, in),
                                      .room = w->room,
                                      .lease_s = (uint32_t)(LEASE_US / VTIME_S(1))}};
     /* A stranger in the open form counts already for what it is told, so that its echo can bring the bits. */

@@ -1,4 +1,5 @@
 #include "server/loop.h"
+#include "net/interfaces.h"
 #include "net/udp.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -142,7 +143,9 @@ static void log_stats(const struct loop *l)
 
 static bool start_core(struct loop *l)
 {
-    const struct server_config config = {.alternate_port = l->sockets->alternate_port};
+    struct server_config config = {.alternate_port = l->sockets->alternate_port, .socket_count = l->sockets->count};
+    memcpy(config.sockets, l->sockets->locals, sizeof config.sockets);
+    config.address_count = interfaces_list(config.addresses, NULL, SERVER_ADDRESSES_MAX, false);
     uint8_t seed[RNG_SEED_BYTES];
     l->server = calloc(1, server_size(&config)); /* so large that these are fresh pages: untouched, they cost nothing */
     if (l->server == NULL || !draw_entropy(seed))

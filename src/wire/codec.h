@@ -24,13 +24,14 @@ enum frame_kind { /* the numbers of Frame.body in p2p.proto */
     FRAME_REGISTER = 2, FRAME_REGISTERED = 3, FRAME_PEER_INFO = 4, FRAME_SIGNAL = 5, FRAME_RELAY = 6,
     FRAME_SEALED = 7, FRAME_PUNCH = 8, FRAME_MESSAGE = 9, FRAME_ACK = 10, FRAME_RECEIPT = 11,
     FRAME_CREDIT = 12, FRAME_ENVELOPE = 13, FRAME_OFFER = 14, FRAME_LEAVE = 15, FRAME_LINK = 16,
-    FRAME_LINKED = 17, FRAME_RETRY = 18, FRAME_REFUSED = 19,
+    FRAME_LINKED = 17, FRAME_RETRY = 18, FRAME_REFUSED = 19, FRAME_PROBE = 20, FRAME_PROBED = 21,
     FRAME_KINDS
 };
 
 enum { FORM_ROOM = 1, FORM_OPEN = 2, FORM_NEW = 3 };
 enum { REFUSED_UNKNOWN = 1, REFUSED_ROOM_FULL = 2, REFUSED_BUSY = 3, REFUSED_CROWDED = 4 };
 enum { LEAVE_QUIT = 1, LEAVE_ROOM_FULL = 2 };
+enum { PROBE_FROM_SAME, PROBE_FROM_OTHER_PORT, PROBE_FROM_OTHER_ADDRESS };
 enum { CANDIDATE_HOST = 1, CANDIDATE_OBSERVED = 2, CANDIDATE_PREDICTED = 3 };
 enum nat_behaviour { NAT_UNKNOWN, NAT_NONE, NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT,
                      NAT_ADDRESS_AND_PORT_DEPENDENT, NAT_PORT_INDEPENDENT, NAT_BEHAVIOURS };
@@ -76,6 +77,8 @@ struct frame_registered {
 
 struct frame_retry { uint64_t token; uint8_t cookie_size; uint8_t cookie[COOKIE_BYTES_MAX]; };
 struct frame_refused { uint64_t token, proof; uint8_t code; uint32_t retry_after_s; };
+struct frame_probe { uint64_t token; uint8_t from; /* encoding fills it up to PROBE_BYTES_MIN */ };
+struct frame_probed { uint64_t token; struct addr observed; /* masked */ };
 struct frame_peer_info { uint64_t handle; uint8_t own_point[32]; struct share_public share; };
 struct frame_signal { bool has_secret; uint8_t secret[SECRET_BYTES]; uint64_t proof, handle; uint8_t point[32]; struct bytes datagram; };
 struct frame_link { uint8_t secret[SECRET_BYTES]; struct relay_token token; };
@@ -83,7 +86,11 @@ struct frame_linked { uint64_t proof; uint8_t token[RELAY_TOKEN_BYTES]; uint32_t
 struct frame_relay { bool has_secret; uint8_t secret[SECRET_BYTES]; uint64_t proof; uint32_t link; struct bytes datagram; };
 struct frame_leave { bool has_secret; uint8_t secret[SECRET_BYTES]; uint64_t proof; uint8_t reason; };
 struct frame_sealed { uint64_t session; uint32_t epoch; uint64_t counter; struct bytes ciphertext; };
-struct frame_envelope { uint8_t nonce[32]; uint8_t same_count; uint64_t same[SAME_TAGS_MAX]; };
+struct frame_envelope {
+    uint8_t  nonce[32];
+    uint8_t  same_count, pending_count;
+    uint64_t same[SAME_TAGS_MAX], pending[PENDING_TAGS_MAX];
+};
 struct candidate { struct addr address; uint8_t kind; };
 struct frame_offer {
     uint32_t generation;
@@ -109,6 +116,8 @@ struct frame {
         struct frame_registered registered;
         struct frame_retry retry;
         struct frame_refused refused;
+        struct frame_probe probe;
+        struct frame_probed probed;
         struct frame_peer_info peer_info;
         struct frame_signal signal;
         struct frame_link link;

@@ -24,6 +24,8 @@ struct parts {
         P2p__V1__Linked linked;
         P2p__V1__Retry retry;
         P2p__V1__Refused refused;
+        P2p__V1__Probe probe;
+        P2p__V1__Probed probed;
     };
     P2p__V1__Share shares[SHARES_MAX], *share_at[SHARES_MAX];
     P2p__V1__RelayToken tokens[LINKS_MAX], *token_at[LINKS_MAX];
@@ -133,6 +135,27 @@ static void put_retry(P2p__V1__Frame *m, struct parts *p, const struct frame_ret
     m->retry = &p->retry;
 }
 
+/* 5 for the word, 3 around the body, 9 and 2 for its fields, 2 around the padding */
+enum { PROBE_PADDING = PROBE_BYTES_MIN - 5 - 3 - 9 - 2 - 2 };
+
+static void put_probe(P2p__V1__Frame *m, struct parts *p, const struct frame_probe *f)
+{
+    static const uint8_t padding[PROBE_PADDING + 2];
+    p2p__v1__probe__init(&p->probe);
+    p->probe.token = f->token;
+    p->probe.from = (P2p__V1__ProbeFrom)f->from;
+    p->probe.padding = binary(padding, f->from == PROBE_FROM_SAME ? sizeof padding : PROBE_PADDING);
+    m->probe = &p->probe;
+}
+
+static void put_probed(P2p__V1__Frame *m, struct parts *p, const struct frame_probed *f)
+{
+    p2p__v1__probed__init(&p->probed);
+    p->probed.token = f->token;
+    p->probed.observed = put_address(&p->addresses[0], &f->observed);
+    m->probed = &p->probed;
+}
+
 static void put_refused(P2p__V1__Frame *m, struct parts *p, const struct frame_refused *f)
 {
     p2p__v1__refused__init(&p->refused);
@@ -215,11 +238,13 @@ static void put_sealed(P2p__V1__Frame *m, struct parts *p, const struct frame_se
 
 static void put_envelope(P2p__V1__Frame *m, struct parts *p, const struct frame_envelope *f)
 {
-    assert(f->same_count <= SAME_TAGS_MAX);
+    assert(f->same_count <= SAME_TAGS_MAX && f->pending_count <= PENDING_TAGS_MAX);
     p2p__v1__envelope__init(&p->envelope);
     p->envelope.nonce = binary(f->nonce, sizeof f->nonce);
     p->envelope.n_same = f->same_count;
     p->envelope.same = (uint64_t *)f->same;
+    p->envelope.n_pending = f->pending_count;
+    p->envelope.pending = (uint64_t *)f->pending;
     m->envelope = &p->envelope;
 }
 
@@ -362,6 +387,12 @@ static void put_body(P2p__V1__Frame *m, struct parts *p, const struct frame *f)
         break;
     case FRAME_REFUSED:
         put_refused(m, p, &f->refused);
+        break;
+    case FRAME_PROBE:
+        put_probe(m, p, &f->probe);
+        break;
+    case FRAME_PROBED:
+        put_probed(m, p, &f->probed);
         break;
     default:
         put_peer_body(m, p, f);

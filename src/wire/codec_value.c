@@ -151,6 +151,21 @@ static bool value_refused(const P2p__V1__Refused *m, struct frame_refused *ret)
     return m->retry_after_s <= SECONDS_MAX;
 }
 
+static bool value_probe(const P2p__V1__Probe *m, struct frame_probe *ret)
+{
+    int from = (int)m->from;
+
+    ret->token = m->token;
+    ret->from = (uint8_t)from;
+    return m->token != 0 && from >= PROBE_FROM_SAME && from <= PROBE_FROM_OTHER_ADDRESS;
+}
+
+static bool value_probed(const P2p__V1__Probed *m, struct frame_probed *ret)
+{
+    ret->token = m->token;
+    return m->observed != NULL && copy_address_masked(&ret->observed, m->observed);
+}
+
 static bool value_peer_info(const P2p__V1__PeerInfo *m, struct frame_peer_info *ret)
 {
     ret->handle = m->handle;
@@ -213,6 +228,9 @@ static bool value_envelope(const P2p__V1__Envelope *m, struct frame_envelope *re
     ret->same_count = (uint8_t)m->n_same;
     for (size_t i = 0; i < m->n_same; i++)
         ret->same[i] = m->same[i];
+    ret->pending_count = (uint8_t)m->n_pending;
+    for (size_t i = 0; i < m->n_pending; i++)
+        ret->pending[i] = m->pending[i];
     return copy_exact(ret->nonce, sizeof ret->nonce, &m->nonce);
 }
 
@@ -323,6 +341,10 @@ bool codec_value(const P2p__V1__Frame *m, struct bytes span, bool inside, struct
         return value_retry(m->retry, &ret->retry);
     case FRAME_REFUSED:
         return value_refused(m->refused, &ret->refused);
+    case FRAME_PROBE:
+        return value_probe(m->probe, &ret->probe);
+    case FRAME_PROBED:
+        return value_probed(m->probed, &ret->probed);
     case FRAME_NONE:
     case FRAME_KINDS:
         break;

@@ -12,6 +12,7 @@ enum {
     REGISTERED_BYTES_MAX = 144,  /* with the next two and three UDP/IPv6 headers: what one padded */
     PEER_INFO_BYTES_MAX  = 160,  /* Register pays for (1,200 + 48), so that an unvalidated newcomer */
     SIGNAL_BYTES_MAX     = 800,  /* can be answered, introduced and sent one envelope */
+    PROBE_BYTES_MIN      = 64,   /* Probed has 50 at the most: an answer is never longer than its question */
     UDP4_HEADER_BYTES    = 28,   /* IP and UDP header: counted in the byte ledger */
     UDP6_HEADER_BYTES    = 48,
     SIGNAL_DATAGRAM_BYTES_MAX = 724,  /* what fits Signal: 800 less its other fields (76 to the server) */
@@ -39,6 +40,7 @@ enum {
     PEERS_MAX             = ROOM_PEOPLE_MAX - 1,
     LINKS_MAX             = PEERS_MAX, /* a Register lists them all */
     SAME_TAGS_MAX         = PEERS_MAX,
+    PENDING_TAGS_MAX      = 8,   /* unconfirmed runs that carried text, as many as shares */
     CANDIDATES_MAX        = 8,   /* host v4 and v6, observed v4 and v6, four guesses */
     ACK_RANGES_MAX        = 32,  /* FACTS: enough for 30 % loss and reordering; 63 numbers */
     ROOM_NUMBER_MAX       = 999999,

@@ -205,10 +205,10 @@ void seal_words(const struct seal *s, const uint8_t own_nonce[static SEAL_NONCE_
     sodium_memzero(hash, sizeof hash);
 }
 
-uint64_t seal_same_tag(const struct seal *old, const uint8_t sid_output[static CPACE_SID_BYTES])
+uint64_t seal_same_tag(const uint8_t same_key[static SEAL_KEY_BYTES], const uint8_t sid_output[static CPACE_SID_BYTES])
 {
     uint8_t hash[16];
-    crypto_generichash(hash, sizeof hash, sid_output, CPACE_SID_BYTES, old->same_key, sizeof old->same_key);
+    crypto_generichash(hash, sizeof hash, sid_output, CPACE_SID_BYTES, same_key, SEAL_KEY_BYTES);
     return get_le64(hash);
 }
 

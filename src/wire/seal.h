@@ -61,6 +61,6 @@ enum seal_verdict seal_open(struct seal *s, vtime_us now, uint64_t session, uint
 void seal_words(const struct seal *s, const uint8_t own_nonce[static SEAL_NONCE_BYTES],
                 const uint8_t peer_nonce[static SEAL_NONCE_BYTES], uint16_t ret[static SEAL_WORDS]);
 /* The tag by which both ends of an old session recognise each other in a new run. */
-uint64_t seal_same_tag(const struct seal *old, const uint8_t sid_output[static CPACE_SID_BYTES]);
+uint64_t seal_same_tag(const uint8_t same_key[static SEAL_KEY_BYTES], const uint8_t sid_output[static CPACE_SID_BYTES]);
 void seal_wipe(struct seal *s);
 #endif

@@ -34,7 +34,7 @@ struct field {
     const struct message *message;
 };
 
-enum { NUMBERS = 20 }; /* of the largest message, Frame: 1 to 19 */
+enum { NUMBERS = 22 }; /* of the largest message, Frame: 1 to 21 */
 
 struct message {
     uint32_t numbers; /* entries in `fields`, which is indexed by field number */
@@ -68,7 +68,8 @@ MESSAGE(text, ONE(1, UINT64), ONE(2, SPAN));
 MESSAGE(ack, ONE(1, UINT64), ONE(2, UINT32), PACKED(3, UINT64, 2 * ACK_RANGES_MAX - 1));
 MESSAGE(receipt, ONE(1, UINT64));
 MESSAGE(credit, ONE(1, UINT64));
-MESSAGE(envelope, ONE(1, BYTES), PACKED(2, FIXED64, SAME_TAGS_MAX));
+MESSAGE(envelope, ONE(1, BYTES), PACKED(2, FIXED64, SAME_TAGS_MAX),
+        PACKED(3, FIXED64, PENDING_TAGS_MAX));
 MESSAGE(offer, ONE(1, UINT32), ONE(2, BYTES), SUBS(3, candidate, CANDIDATES_MAX), ONE(4, ENUM), ONE(5, ENUM),
         ONE(6, ENUM), ONE(7, UINT32));
 MESSAGE(leave, ONE(1, BYTES), ONE(2, FIXED64), ONE(3, ENUM));
@@ -76,11 +77,13 @@ MESSAGE(link_up, ONE(1, BYTES), SUB(2, relay_token));
 MESSAGE(linked, ONE(1, FIXED64), ONE(2, BYTES), ONE(3, FIXED32), SUB(4, address));
 MESSAGE(retry, ONE(1, FIXED64), ONE(2, BYTES));
 MESSAGE(refused, ONE(1, FIXED64), ONE(2, FIXED64), ONE(3, ENUM), ONE(4, UINT32));
+MESSAGE(probe, ONE(1, FIXED64), ONE(2, ENUM), ONE(3, BYTES));
+MESSAGE(probed, ONE(1, FIXED64), SUB(2, address));
 enum { FRAME_PROTOCOL = 1, FRAME_BODY_FIRST = 2 };
 MESSAGE(frame, ONE(FRAME_PROTOCOL, FIXED32), SUB(2, registration), SUB(3, registered), SUB(4, peer_info),
         SUB(5, signal), SUB(6, relay), SUB(7, sealed), SUB(8, punch), SUB(9, text), SUB(10, ack), SUB(11, receipt),
         SUB(12, credit), SUB(13, envelope), SUB(14, offer), SUB(15, leave), SUB(16, link_up), SUB(17, linked),
-        SUB(18, retry), SUB(19, refused));
+        SUB(18, retry), SUB(19, refused), SUB(20, probe), SUB(21, probed));
 
 struct check { /* of the whole frame */
     unsigned fields, unknown;
