@@ -122,9 +122,11 @@ static bool tell_closed_letter(struct engine *e, vtime_us now)
         l->open = false;
         struct queued_event *q = events_add(e, EVENT_SENT);
         q->event.id = l->id;
-        for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        for (unsigned i = 0; i < l->told_count; i++)
+            q->event.peers[q->event.peer_count++] = l->told[i];
+        for (unsigned i = 0; i < PEER_SLOTS && q->event.peer_count < PEERS_MAX; i++) {
             const struct peer *p = &e->peers[i];
-            if (p->state == PEER_LIVE && ((l->waiting | l->got) & bit(p)))
+            if (p->state == PEER_LIVE && (l->waiting & bit(p)))
                 q->event.peers[q->event.peer_count++] = p->number;
         }
         mailbox_collect(&e->mailbox);
@@ -185,7 +187,6 @@ static bool tell_fate(struct engine *e, struct peer *p)
     q->event.id = l->id;
     q->event.peer = p->number;
     if (written) {
-        l->got |= bit(p);
         l->delivered = true;
     } else {
         l->failed = true;
@@ -193,6 +194,8 @@ static bool tell_fate(struct engine *e, struct peer *p)
                  strcmp(p->left_reason, "quit") == 0 ? "the peer left" : "the peer is gone");
     }
     l->waiting &= ~bit(p);
+    if (l->open && l->told_count < PEERS_MAX)
+        l->told[l->told_count++] = p->number;
     outbox_pop(&p->outbox);
     mailbox_collect(&e->mailbox);
     return true;

@@ -20,7 +20,8 @@ struct letter {
     bool delivered;   /* to at least one */
     bool failed;      /* for at least one */
     uint32_t waiting; /* bit per peer slot: addressed, not yet receipted */
-    uint32_t got;     /* bit per peer slot: receipted, and still the same peer */
+    uint8_t told_count;
+    uint32_t told[PEERS_MAX]; /* while open: the peers whose outcome has been told, also those who left since */
 };
 
 struct mailbox {

@@ -363,8 +363,6 @@ void session_free(struct engine *e, struct peer *p)
         struct letter *l = mailbox_letter(m, p->outbox.letter[k % MAILBOX_MESSAGES]);
         l->waiting &= ~(1U << p->slot);
     }
-    for (uint64_t n = m->first; n < m->next; n++)
-        mailbox_letter(m, n)->got &= ~(1U << p->slot); /* the slot will be somebody else */
     sodium_memzero(p, sizeof *p);
     mailbox_collect(m);
 }
