@@ -4,8 +4,8 @@
 It shares no line with the real one: the wire format is coded by hand, the recovery is its own, and
 only libsodium's primitives come from outside. It prints one JSON object a line for what it saw, and
 takes JSON objects from stdin: {"send": TEXT}, {"command": "quit"}, {"command": "name", "name": N},
-{"command": "stats"}, {"command": "rebind"} (go on from another port). The end of stdin means
-nothing unless --quit-at-eof is given.
+{"command": "stats"}, {"command": "rebind"} (go on from another port), {"command": "deaf",
+"datagrams": N} (lose the next N that come). The end of stdin means nothing unless --quit-at-eof.
 """
 import argparse
 import ctypes
@@ -463,6 +463,13 @@ class Sent:
 
 
 DIRECT, RELAY, SIGNAL = "direct", "relay", "signal"
+
+
+def path_of(way):
+    """Signal and Relay are one path: the one through the server."""
+    return way if way[0] == DIRECT else (RELAY,)
+
+
 ELICITING = ("envelope", "offer", "message", "receipt", "credit")
 
 
@@ -526,7 +533,6 @@ class Session:
         self.counter = 0
         self.sent = {}
         self.env_acked = False
-        self.same_tags = [s.same_tag(self.run_id) for s in client.sessions if s.confirmed][:15]
         self.offer_need = True
         self.out = bytearray()
         self.out_next = 0
@@ -573,6 +579,10 @@ class Session:
 
     def same_tag(self, run_id):
         return le64(blake(16, run_id, key=self.same_key))
+
+    def same_tags(self):
+        return [s.same_tag(self.run_id) for s in self.c.sessions
+                if s.confirmed and s is not self and not s.ended][:15]
 
     def words(self):
         nonces = [self.nonce, self.peer_nonce]
@@ -665,7 +675,8 @@ class Session:
         p = self.sent[biggest]
         if biggest >= self.largest_acked:
             self.largest_acked, self.acked_way = biggest, p.way
-        if (biggest == ack["largest"] and p.way == self.last_way
+        # An Ack that was held back on purpose (section 6 lets one wait 900 ms) tells no round trip.
+        if (biggest == ack["largest"] and p.way == self.last_way and ack["delay_us"] <= 25000
                 and any(self.sent[pn].eliciting for pn in newly)):
             sample = now - p.at
             self.latest = sample
@@ -682,7 +693,7 @@ class Session:
             p = self.sent.pop(pn)
             if pn >= self.epoch_first_pn and self.epoch_first is not None:
                 self.epoch_acked = True
-            self.in_flight -= p.size if p.eliciting else 0
+            self.in_flight -= p.size if p.eliciting and p.way == self.last_way else 0
             if p.eliciting and p.way == self.last_way and p.at > self.recovery_start:
                 if self.ssthresh is None or self.cwnd < self.ssthresh:
                     self.cwnd += p.size
@@ -708,8 +719,8 @@ class Session:
                 del self.sent[pn]
                 if p.eliciting:
                     self.count["lost"] += 1
-                    self.in_flight -= p.size
                     if same:
+                        self.in_flight -= p.size
                         worst = max(worst or 0, p.at)
                 for item in p.items:
                     self.item_lost(item)
@@ -773,8 +784,10 @@ class Session:
             return True
 
         if not self.env_acked:
-            put("envelope", {"nonce": self.nonce, "same": self.same_tags})
+            put("envelope", {"nonce": self.nonce, "same": self.same_tags()})
             items.append(("envelope",))
+            if put("offer", self.c.offer(self)):
+                items.append(("offer", self.c.generation))
         if only is not None:
             for body, values in only:
                 put(body, values)
@@ -782,7 +795,7 @@ class Session:
         if self.ack_new and self.largest >= 0:
             put("ack", self.ack_values(now))
             items.append(("ack",))
-        if self.offer_need and put("offer", self.c.offer(self)):
+        if self.offer_need and self.env_acked and put("offer", self.c.offer(self)):
             items.append(("offer", self.c.generation))
         if self.receipt_need and put("receipt", {"count": self.in_count}):
             items.append(("receipt",))
@@ -835,9 +848,9 @@ class Session:
         counter, data = self.seal(plain, now)
         eliciting = any(i[0] in ELICITING for i in items)
         if items:
-            self.sent[counter] = Sent(now, len(data), items, eliciting, way)
+            self.sent[counter] = Sent(now, len(data), items, eliciting, path_of(way))
             if eliciting:
-                self.in_flight += len(data)
+                self.in_flight += len(data) if path_of(way) == self.last_way else 0
                 self.pto_base = now
         self.count[way[0]] += 1
         if way[0] == DIRECT:
@@ -860,13 +873,14 @@ class Session:
         if not self.c.secret or self.ended:
             return
         way = self.way()
-        if way != self.last_way:
-            only_port = (self.last_way and way[0] == DIRECT and self.last_way[0] == DIRECT
-                         and way[1][0] == self.last_way[1][0])
+        path = path_of(way)
+        if path != self.last_way:
+            only_port = (self.last_way and path[0] == DIRECT and self.last_way[0] == DIRECT
+                         and path[1][0] == self.last_way[1][0])
             if self.last_way and not only_port:
                 self.reset_recovery()
-            self.last_way = way
-            self.in_flight = sum(p.size for p in self.sent.values() if p.eliciting and p.way == way)
+            self.last_way = path
+            self.in_flight = sum(p.size for p in self.sent.values() if p.eliciting and p.way == path)
         limit = 676 if way[0] == SIGNAL else 1100
         while True:
             probing = self.probes_due > 0
@@ -986,7 +1000,10 @@ class Session:
             self.ack_new = True
             self.ack_count += 1
             at_once = self.ack_count >= 2 or gap
-            self.ack_due = now if at_once else min(self.ack_due or now + 0.025, now + 0.025)
+            delay = 0.025
+            if all(body in ("envelope", "offer") for body, _ in rows):
+                delay = max(delay, 0.9 - self.c.rtt - self.peer_rtt)
+            self.ack_due = now if at_once else min(self.ack_due or now + delay, now + delay)
         if self.in_have.r:
             self.read_stream(now)
         return True
@@ -1284,6 +1301,7 @@ class Client:
         self.bind()
         self.chance = random.Random(args.seed)
         self.dropped = [0, 0]
+        self.deaf = 0
         self.sessions = []
         self.peers = 0
         self.stock = {}
@@ -1621,6 +1639,9 @@ class Client:
             self.offer_changed()
         elif o.get("command") == "stats":
             self.show_stats()
+        elif o.get("command") == "deaf":
+            self.deaf = o["datagrams"]
+            self.event("deaf", datagrams=self.deaf)
         elif o.get("command") == "rebind":
             self.bind()
             self.event("rebound", address=show(self.here))
@@ -1629,7 +1650,7 @@ class Client:
     def show_stats(self):
         self.event("stats", dropped=self.dropped, **self.stats,
                    peers=[dict(peer=s.number, link=bool(s.link), epoch=s.send_epoch,
-                               path=s.way()[0], **s.count) for s in self.sessions if s.confirmed])
+                               path=s.way()[0], srtt_ms=round(s.srtt * 1000, 3), **s.count) for s in self.sessions if s.confirmed])
 
     # ----- the loop
 
@@ -1729,6 +1750,9 @@ class Client:
                     except BlockingIOError:
                         break
                     except OSError:
+                        continue
+                    if self.deaf:
+                        self.deaf -= 1
                         continue
                     if self.args.drop and self.chance.random() < self.args.drop:
                         self.dropped[1] += 1

@@ -414,6 +414,26 @@ class Interop(unittest.TestCase):
         # Less than the relay's burst of 256 KiB.
         self.losses("x" * 150, "--relay-only")
 
+    def lost_on_the_way(self, *more):
+        r, s = self.pair(*more)
+        for i in range(3):
+            s.do(command="deaf", datagrams=i + 1)
+            s.see("deaf", i + 1)
+            self.chat(r, s, "heard at last %d" % i)
+
+    def test_lost_on_the_way(self):
+        self.lost_on_the_way()
+
+    def test_lost_on_the_way_relayed(self):
+        self.lost_on_the_way(("--relay", "only"), ("--relay-only",))
+
+    def test_empty_message(self):
+        r, s = self.pair()
+        for a, b in ((r, s), (s, r)):
+            self.chat(a, b, "")
+            self.chat(a, b, "not empty")
+            self.assertEqual(b.texts(), ["", "not empty"])
+
     def test_epochs(self):
         r, s = self.pair((), ("--epoch-packets", "5"))
         t = self.second("third", "--epoch-packets", "5")
