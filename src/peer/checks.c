@@ -36,7 +36,7 @@ static const struct engine_socket *socket_for(const struct engine *e, uint8_t fa
 
 static void add_own_candidates(const struct engine *e, struct frame_offer *o)
 {
-    for (size_t i = 0; i < e->interface_count && o->candidate_count < CANDIDATES_MAX - 1; i++) {
+    for (size_t i = 0; i < e->interface_count && o->candidate_count < CANDIDATES_MAX - 2; i++) {
         struct addr a = e->interfaces[i];
         const struct engine_socket *s = socket_for(e, a.family);
         if (!s->open || (a.family == ADDR_V6 && addr_is_link_local(&a)))
@@ -46,6 +46,8 @@ static void add_own_candidates(const struct engine *e, struct frame_offer *o)
     }
     if (e->rv.ever_registered)
         add_candidate(o, e->rv.observed, CANDIDATE_OBSERVED);
+    if (e->outside.observed.family != ADDR_NONE)
+        add_candidate(o, e->outside.observed, CANDIDATE_OBSERVED);
 }
 
 static bool says_the_same(const struct frame_offer *a, const struct frame_offer *b)

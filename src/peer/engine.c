@@ -121,6 +121,8 @@ void engine_input(struct engine *e, vtime_us now, uint16_t socket, const struct 
     }
     if (f.kind == FRAME_SEALED)
         session_sealed(e, now, &f.sealed, socket, from, NULL);
+    else if (f.kind == FRAME_PROBED)
+        outside_probed(e, now, from, &f.probed);
     else if (rendezvous_from_server(e, from))
         input_server(e, now, &f);
     else
@@ -282,7 +284,7 @@ bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
         return false;
     if (e->phase == PHASE_GOODBYE)
         return delivery_goodbye_poll(e, now, ret);
-    if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || poll_peers(e, now, ret))
+    if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || poll_peers(e, now, ret))
         return true;
     delivery_timers(e, now);
     return events_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);
@@ -292,7 +294,7 @@ vtime_us engine_deadline(const struct engine *e)
 {
     if (e->phase == PHASE_ENDED)
         return VTIME_NEVER;
-    vtime_us at = vtime_min(rendezvous_deadline(e), delivery_deadline(e));
+    vtime_us at = vtime_min(vtime_min(rendezvous_deadline(e), outside_deadline(e)), delivery_deadline(e));
     for (unsigned i = 0; i < PEER_SLOTS; i++)
         at = vtime_min(at, session_deadline(e, &e->peers[i]));
     return at;

@@ -2,6 +2,7 @@
  *
  * Every timer, in one sentence each (times in limits.h):
  *   register     rendezvous: until answered every 0.5 s, after 15 s with growing gaps; then the refresh
+ *   outside      ask for our address of the other family, as often as the refresh
  *   unreachable  rendezvous: say that the server does not answer
  *   stock        a share of the guess budget comes back
  *   run          an introduction that does not confirm ends after RUN_US
@@ -128,6 +129,13 @@ struct rendezvous {
     char trouble[80]; /* why it cannot be reached, if the shell knows */
 };
 
+struct outside {          /* of the family that we are not registered with */
+    struct addr observed; /* ADDR_NONE: not known */
+    uint64_t token;       /* of the open question; 0: none */
+    unsigned unanswered;
+    vtime_us ask_at;
+};
+
 struct engine_socket {
     bool asked, open, failed;
     uint8_t family;
@@ -155,6 +163,7 @@ struct engine {
 
     struct keyword keyword;
     struct rendezvous rv;
+    struct outside outside;
     struct stock stock;
     struct frame_offer offer; /* our own */
 
@@ -217,6 +226,11 @@ bool rendezvous_answers(const struct engine *e, vtime_us now);
 const struct addr *rendezvous_addr(const struct engine *e);
 uint16_t rendezvous_socket(const struct engine *e);
 void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, size_t count);
+
+/* ---- outside.c ---- */
+bool outside_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+void outside_probed(struct engine *e, vtime_us now, const struct addr *from, const struct frame_probed *f);
+vtime_us outside_deadline(const struct engine *e);
 
 /* ---- introduce.c: runs ---- */
 void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer_info *f);

@@ -86,10 +86,18 @@ static void put_envelope(struct engine *e, struct peer *p, struct writer *w, str
         sent->carried |= CARRIED_ENVELOPE;
 }
 
+/* With fewer ranges if there is little room: an Ack that is due and never goes out would be tried for ever. */
 static bool put_ack(struct peer *p, vtime_us now, struct writer *w)
 {
     struct frame f = {.kind = FRAME_ACK};
-    return p->received.unacknowledged > 0 && received_ack(&p->received, now, &f.ack) && put(w, &f);
+    if (p->received.unacknowledged == 0 || !received_ack(&p->received, now, &f.ack))
+        return false;
+    while (!put(w, &f)) {
+        if (f.ack.range_count == 1)
+            return false;
+        f.ack.range_count /= 2;
+    }
+    return true;
 }
 
 static void put_punch(struct engine *e, vtime_us now, struct peer *p, int i, struct writer *w)
