@@ -68,13 +68,14 @@ struct sample {
 };
 
 static const struct sample samples[] = {
-    {100, 0, 100000, 50000, 100},  /* the first: R, R/2 (s5.3) */
-    {100, 0, 100000, 37500, 100},  /* no change: the variance goes down by a quarter */
-    {180, 0, 110000, 48125, 100},  /* 7/8 * 100 + 180/8; (3 * 37.5 + 80) / 4 */
-    {60, 0, 103750, 48593, 60},    /* a new minimum */
-    {110, 25, 101406, 41132, 60},  /* the delay is taken off: 85; (3 * 48.593 + 18.75) / 4 */
-    {70, 25, 97480, 38700, 60},    /* ... but not below the minimum: 70 stays */
-    {600, 500, 129045, 92155, 60}, /* no more than 250 ms of delay are believed: 350 */
+    {100, 0, 100000, 50000, 100},    /* the first: R, R/2 (s5.3) */
+    {100, 0, 100000, 37500, 100},    /* no change: the variance goes down by a quarter */
+    {180, 0, 110000, 48125, 100},    /* 7/8 * 100 + 180/8; (3 * 37.5 + 80) / 4 */
+    {60, 0, 103750, 48593, 60},      /* a new minimum */
+    {110, 25, 101406, 41132, 60},    /* the delay is taken off: 85; (3 * 48.593 + 18.75) / 4 */
+    {70, 25, 97480, 38700, 60},      /* ... but not below the minimum: 70 stays */
+    {600, 500, 97795, 29655, 60},    /* a long one as well, whoever waits on purpose says so: 100 */
+    {1300, 1200, 123071, 72793, 60}, /* no more than a second of it is believed: 300 */
 };
 
 static void test_rtt(void **state)
@@ -95,6 +96,24 @@ static void test_rtt(void **state)
         assert_true(g.r.min_rtt == VTIME_MS(s->min_ms));
         vtime_us var = 4 * g.r.rttvar;
         assert_true(recovery_pto(&g.r) == g.r.smoothed_rtt + var + VTIME_MS(25));
+    }
+}
+
+/* The delay is taken off the first sample too; more than all of it cannot be. */
+static void test_first_sample(void **state)
+{
+    (void)state;
+    const unsigned expected_ms[] = {80, 900, 500};
+    const uint32_t delays_ms[] = {820, 900, 10000};
+    const unsigned acked_ms[] = {900, 900, 1500};
+    for (size_t i = 0; i < COUNT(delays_ms); i++) {
+        struct rig g;
+        start(&g);
+        send_many(&g, 1);
+        g.now += VTIME_MS(acked_ms[i]);
+        ack_range(&g, 0, 0, delays_ms[i] * MS);
+        assert_true(g.r.smoothed_rtt == VTIME_MS(expected_ms[i]));
+        assert_true(g.r.min_rtt == VTIME_MS(expected_ms[i]));
     }
 }
 
@@ -599,6 +618,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rtt),
+        cmocka_unit_test(test_first_sample),
         cmocka_unit_test(test_no_sample),
         cmocka_unit_test(test_packet_threshold),
         cmocka_unit_test(test_time_threshold),

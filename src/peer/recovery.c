@@ -6,6 +6,8 @@
 /* Backoff ends here: after a blackout of any length the peer is tried again within this time. */
 #define PTO_MAX_US VTIME_S(8)
 
+#define ACK_TRUST_US VTIME_S(1)
+
 static struct sent_packet *at(struct recovery *r, uint32_t i)
 {
     return &r->sent[(r->first + i) % SENT_PACKETS_MAX];
@@ -113,17 +115,22 @@ static void drop_settled(struct recovery *r)
     }
 }
 
-static void sample_rtt(struct recovery *r, vtime_us sample, vtime_us ack_delay) /* s5 */
+/* s5, but for the delay that the peer tells: it is taken off the first sample too, and up to ACK_TRUST_US of it are
+ * believed. The Ack of an envelope waits on purpose (docs/protocol.md s6), and a round trip that contained this wait
+ * would make every loss on the relay cost seconds. Who lies about it is sent more, that is all. */
+static void sample_rtt(struct recovery *r, vtime_us sample, vtime_us ack_delay)
 {
+    ack_delay = vtime_min(ack_delay, ACK_TRUST_US);
     r->latest_rtt = sample > 0 ? sample : 1;
     if (!r->has_rtt) {
+        if (r->latest_rtt > ack_delay)
+            r->latest_rtt -= ack_delay;
         r->has_rtt = true;
         r->min_rtt = r->smoothed_rtt = r->latest_rtt;
         r->rttvar = r->latest_rtt / 2;
         return;
     }
     r->min_rtt = vtime_min(r->min_rtt, r->latest_rtt);
-    ack_delay = vtime_min(ack_delay, VTIME_MS(250));
     vtime_us adjusted = r->latest_rtt >= r->min_rtt + ack_delay ? r->latest_rtt - ack_delay : r->latest_rtt;
     vtime_us diff = r->smoothed_rtt > adjusted ? r->smoothed_rtt - adjusted : adjusted - r->smoothed_rtt;
     r->rttvar = (3 * r->rttvar + diff) / 4;
