@@ -337,11 +337,13 @@ def _flatten(suite):
 def _ended(number, _):
     """Somebody ends us, perhaps because we hang: say where, and take our programs with us."""
     faulthandler.dump_traceback()
-    for process in list(LIVE):
-        try:
-            process.kill()
-        except (OSError, subprocess.SubprocessError):
-            continue  # it is gone, or was just being started
+    for _ in range(3):  # the other threads may be starting one just now
+        for process in list(LIVE):
+            try:
+                process.kill()
+            except (OSError, subprocess.SubprocessError):
+                continue  # gone already
+        time.sleep(0.1)
     os._exit(128 + number)
 
 

@@ -61,8 +61,8 @@ class Tmux:
         self.test = test
         self.folder = tempfile.mkdtemp(prefix="p2p-tmux-")
         self.socket = os.path.join(self.folder, "socket")
-        harness.LIVE.add(self)
         self.run("-f", "/dev/null", "new-session", "-d", "-s", "test", "-x", "80", "-y", "24", "cat")
+        harness.LIVE.add(self)
         test.addCleanup(self.kill)
 
     def run(self, *arguments):

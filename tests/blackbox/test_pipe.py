@@ -4,7 +4,7 @@ import re
 import signal
 
 import harness
-from harness import PipeClient, Server, TestCase, slow
+from harness import PipeClient, Server, TestCase, free_udp_ports, slow
 from jsonclient import JsonClient
 
 UNDELIVERED = r"(?i)not delivered|undelivered"
@@ -193,6 +193,8 @@ class EndOfInput(TestCase):
         for r in receivers:
             r.end_input()
         sender = PipeClient(self, server, keyword=self.keyword, name="sender")
+        for r in receivers:
+            sender.wait_stderr(r"\b%s\b" % r.name)
         sender.send("first")
         for r in receivers:
             r.wait_line("sender: first")
@@ -290,12 +292,15 @@ class BothWays(TestCase):
         self.assertEqual(bob.stdout.text(), "".join("ann: ping %d\n" % i for i in range(5)))
 
     def test_two_ends_at_the_same_time(self):
-        """Both have said all and leave: each has what the other said, and both end with 0."""
-        server = Server(self)
-        both = [PipeClient(self, server, keyword=self.keyword, name=name) for name in ("ann", "bob")]
+        """Both have said all before they meet: each has what the other said, and both end with 0."""
+        ports = free_udp_ports(2)
+        address = "127.0.0.1:%d" % ports[0]
+        both = [PipeClient(self, address, keyword=self.keyword, name=name) for name in ("ann", "bob")]
         for client in both:
             client.write(b"".join(b"%s %d\n" % (client.name.encode(), i) for i in range(50)))
             client.end_input()
+            client.wait_stderr(".")
+        Server(self, ports=ports)
         for client, other in zip(both, reversed(both)):
             client.expect_exit(0, timeout=20)
             if client.stdout.lines() != ["%s: %s %d" % (other.name, other.name, i) for i in range(50)]:
