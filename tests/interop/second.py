@@ -675,20 +675,19 @@ class Session:
         p = self.sent[biggest]
         if biggest >= self.largest_acked:
             self.largest_acked, self.acked_way = biggest, p.way
-        # An Ack that was held back on purpose (section 6 lets one wait 900 ms) tells no round trip.
-        if (biggest == ack["largest"] and p.way == self.last_way and ack["delay_us"] <= 25000
+        if (biggest == ack["largest"] and p.way == self.last_way
                 and any(self.sent[pn].eliciting for pn in newly)):
             sample = now - p.at
+            delay = min(ack["delay_us"] / 1e6, 1.0)
+            sample = max(sample - delay, 1e-6)
             self.latest = sample
-            delay = min(ack["delay_us"] / 1e6, 0.025)
             if self.min_rtt is None:
                 self.min_rtt = sample
                 self.srtt, self.rttvar = sample, sample / 2
             else:
                 self.min_rtt = min(self.min_rtt, sample)
-                adjusted = sample - delay if sample - delay >= self.min_rtt else sample
-                self.rttvar = 0.75 * self.rttvar + 0.25 * abs(self.srtt - adjusted)
-                self.srtt = 0.875 * self.srtt + 0.125 * adjusted
+                self.rttvar = 0.75 * self.rttvar + 0.25 * abs(self.srtt - sample)
+                self.srtt = 0.875 * self.srtt + 0.125 * sample
         for pn in newly:
             p = self.sent.pop(pn)
             if pn >= self.epoch_first_pn and self.epoch_first is not None:
