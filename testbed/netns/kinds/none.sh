@@ -1,0 +1,3 @@
+# mapping none
+# filtering none
+# A public address; the router only routes.

@@ -1,0 +1,172 @@
+"""The programs in a small internet (internet.sh), and one loop that serves them all.
+
+Everything waits for events; time limits are there to end what has gone wrong.
+"""
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+
+WAN_SOCKET = "/run/wan.socket"
+SERVER = "203.0.113.1"
+PUBLIC = {"a": "198.51.100.1", "b": "192.0.2.1"}
+
+
+class Failure(Exception):
+    pass
+
+
+class Program:
+    """A child in a host. Its lines come to said(); what it says to stderr is kept for the case that something fails."""
+
+    def __init__(self, lab, host, argv):
+        self.name = host
+        self.lab = lab
+        self.started_at = time.monotonic()
+        self.child = subprocess.Popen(["nsenter", "--net=/run/netns/" + host, "--", *argv], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=lab.environment)
+        self.lines = []
+        self.pending = {"stdout": b"", "stderr": b""}
+        self.errors = []
+        for stream in ("stdout", "stderr"):
+            pipe = getattr(self.child, stream)
+            os.set_blocking(pipe.fileno(), False)
+            lab.selector.register(pipe, selectors.EVENT_READ, (self, stream))
+        lab.programs.append(self)
+
+    def take(self, stream, data):
+        *lines, self.pending[stream] = (self.pending[stream] + data).split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "replace")
+            if stream == "stderr":
+                self.errors = (self.errors + [text])[-20:]
+            else:
+                self.said(text)
+
+    def said(self, line):
+        self.lines.append(line)
+
+    def kill(self):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+
+
+class Client(Program):
+    """p2p-client --json"""
+
+    def __init__(self, lab, name, *options):
+        self.events = []  # each with the time at which it came, as "at"
+        super().__init__(lab, name, [lab.build + "/p2p-client", "--json", "--keyword", lab.keyword, "--name", name,
+                                     "--server", SERVER, *options])
+
+    def said(self, line):
+        event = json.loads(line)
+        event["at"] = time.monotonic()
+        self.events.append(event)
+
+    def all(self, kind, **fields):
+        return [e for e in self.events if e["event"] == kind and all(e.get(k) == v for k, v in fields.items())]
+
+    def last(self, kind):
+        return next((e for e in reversed(self.events) if e["event"] == kind), None)
+
+    def path(self):
+        event = self.last("path")
+        return event["path"] if event else None
+
+    def is_direct(self):
+        return self.path() in ("direct", "lan")
+
+    def tell(self, **command):
+        self.child.stdin.write(json.dumps(command).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def texts(self):
+        return [e["text"] for e in self.all("message")]
+
+
+class Wan:
+    """The program `wan`, and what it counts."""
+
+    def __init__(self, lab, delays_ms, options):
+        with open("/run/wan.edges") as edges:
+            self.edges = [line.strip() for line in edges]
+        argv = [lab.build + "/wan", "socket", WAN_SOCKET]
+        argv += [str(word) for option in options.items() for word in option]
+        argv += ["%s,%g" % (edge, delays_ms[edge.split(",")[0].removeprefix("carrier-").removeprefix("home-")])
+                 for edge in self.edges]
+        self.program = Program(lab, "wan", argv)
+        lab.wait(lambda: self.program.lines, "the wan is ready")
+
+    def ask(self, question):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.connect(WAN_SOCKET)
+            s.sendall(question.encode() + b"\n")
+            answer = json.load(s.makefile())
+        if "error" in answer:
+            raise Failure("the wan does not understand: " + question)
+        return answer
+
+    def counts(self):
+        counts = self.ask("counts")
+        if counts["overflow"] or counts["foreign"]:
+            raise Failure("the wan lost %(overflow)d packets, and %(foreign)d came from foreign addresses" % counts)
+        return {(pair["from"], pair["to"]): pair for pair in counts["pairs"]}
+
+    def trace(self):
+        return {(pair["from"], pair["to"]): pair["packets"] for pair in self.ask("trace")}
+
+
+class Lab:
+    def __init__(self, build, keyword="42-crab-lunar-toast", time_max_s=60.0):
+        self.build = os.path.abspath(build)
+        self.keyword = keyword
+        self.deadline = time.monotonic() + time_max_s
+        self.selector = selectors.DefaultSelector()
+        self.programs = []
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("P2P_")}
+
+    def serve_until(self, done, until):
+        """Serves the programs until done() (True) or the time `until` (False)."""
+        while not done():
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            for key, _ in self.selector.select(left):
+                program, stream = key.data
+                data = key.fileobj.read(65536)
+                if data:
+                    program.take(stream, data)
+                elif data == b"":
+                    self.selector.unregister(key.fileobj)
+        return True
+
+    def wait(self, done, what, within_s=30.0):
+        if not self.serve_until(done, min(self.deadline, time.monotonic() + within_s)):
+            raise Failure("did not happen: " + what)
+
+    def start_server(self, *options):
+        server = Program(self, "server", [self.build + "/p2p-server", "--listen", SERVER + ":41414", "--listen",
+                                          "203.0.113.2:41414", *options])
+        self.wait(lambda: "ready" in server.lines, "the server is ready")
+        return server
+
+    def in_host(self, host, *argv):
+        return subprocess.run(["nsenter", "--net=/run/netns/" + host, "--", *argv], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+
+    def wait_exit(self, program, within_s=20.0):
+        self.wait(lambda: program.child.poll() is not None, program.name + " ends", within_s)
+
+    def say_what_failed(self, to=sys.stderr):
+        for program in self.programs:
+            status = program.child.poll()
+            print("    %s: %s" % (program.name, "runs" if status is None else "ended with status %d" % status), file=to)
+            for line in program.errors:
+                print("      " + line, file=to)
+            for event in getattr(program, "events", [])[-12:]:
+                print("      " + json.dumps(event), file=to)
