@@ -108,6 +108,30 @@ static void test_lost_ack(void **state)
     }
 }
 
+/* A full room refuses whoever comes, and counts his run once, however often he tries. */
+static void test_full_room(void **state)
+{
+    struct rig *g = *state;
+    rig_start(g, 0, "ann");
+    rig_run(g, VTIME_S(1));
+    rig_start(g, 1, "bob");
+    rig_run(g, VTIME_MS(60)); /* ann has started the run, and then the room fills up */
+    g->clients[0].engine->live = PEERS_MAX;
+    rig_run(g, VTIME_S(10));
+    struct stock *stock = &g->clients[0].engine->stock;
+    assert_int_equal(rig_stat(g, 0, "introductions"), 1);
+    assert_int_equal(rig_stat(g, 0, "introductions_confirmed"), 1);
+    assert_int_equal(stock->count, SHARES_MAX);
+    assert_int_equal(stock->missing, 0);
+    assert_int_equal(rig_count(g, 0, EVENT_PEER), 0);
+    assert_int_equal(rig_count(g, 1, EVENT_PEER_LEFT), 1); /* he has seen her first packet already */
+    assert_string_equal(rig_event(g, 1, EVENT_ERROR, 0)->code, "room-full");
+    g->clients[0].engine->live = 0;
+    rig_run(g, VTIME_S(60)); /* he tries again by himself */
+    assert_int_equal(rig_count(g, 1, EVENT_PEER), 2);
+    rig_still_talk(g);
+}
+
 /* ---- names ---- */
 
 static void name(struct rig *g, unsigned i, const char *text)
@@ -363,10 +387,10 @@ static void test_relay_never(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_meet),       TEST(test_words),       TEST(test_other_keyword), TEST(test_quiet),
-        TEST(test_lost_ack),   TEST(test_names),       TEST(test_typed_before),  TEST(test_ids),
-        TEST(test_texts),      TEST(test_to_one),      TEST(test_mailbox_full),  TEST(test_written),
-        TEST(test_relay_only), TEST(test_relay_never),
+        TEST(test_meet),     TEST(test_words),      TEST(test_other_keyword), TEST(test_quiet),
+        TEST(test_lost_ack), TEST(test_full_room),  TEST(test_names),         TEST(test_typed_before),
+        TEST(test_ids),      TEST(test_texts),      TEST(test_to_one),        TEST(test_mailbox_full),
+        TEST(test_written),  TEST(test_relay_only), TEST(test_relay_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

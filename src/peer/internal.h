@@ -53,7 +53,7 @@ struct peer {
     uint64_t handle;
     uint8_t run_id[CPACE_SID_BYTES];
     uint8_t their_nonce[SEAL_NONCE_BYTES];
-    bool counted_wrong;
+    bool counted_wrong, counted_right;
     bool refuses; /* the room is full: its packets say so */
 
     /* the session */

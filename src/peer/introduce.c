@@ -205,9 +205,12 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
         session_free(e, p);
         return false;
     }
-    e->count.confirmed++;
-    stock_confirmed(&e->stock, &e->rng);
-    rendezvous_soon(e, now + VTIME_S(1));
+    if (!p->counted_right) {
+        p->counted_right = true;
+        e->count.confirmed++;
+        stock_confirmed(&e->stock, &e->rng);
+        rendezvous_soon(e, now + VTIME_S(1));
+    }
     struct peer *old = same_session(e, p, f);
     if (old != NULL) {
         old->handle = p->handle;
