@@ -179,7 +179,7 @@ class Output(TestCase):
         while receiver.running() and sent < 100:
             sent += 1
             sender.say("into the void", id=sent)
-            sender.wait_until(lambda: sender.all("delivered", id=sent) or sender.all("peer-left"), "it has been written")
+            sender.wait_until(lambda: sender.all("delivered", id=sent) or sender.all("peer-left"), "it is written")
         self.assertNotIn(receiver.exit_status(), (0, -signal.SIGPIPE))
         self.assertIn("Broken pipe", receiver.stderr.text())
         sender.expect("peer-left", reason="quit")
