@@ -238,7 +238,7 @@ class Stage:
         for stream in ("stdout", "stderr"):
             data = getattr(program.child, stream).read()
             if data:
-                program.take(stream, data)
+                program.take(stream, data + (b"" if data.endswith(b"\n") else b"\n"))
 
     def stop(self):
         for program in reversed(self.programs):
@@ -344,6 +344,7 @@ def play(stage, nats):
         client.tell(command="quit")
     for client in people:
         status = stage.wait_exit(client)
+        stage.drain(client)
         if status != 0:
             raise Failure("%s ended with status %d" % (client.name, status))
     if watcher:

@@ -67,15 +67,16 @@ count_line() {
     echo "$1 $3 ${5:-0}"
 }
 
-# The processes that a job has left behind, known by the TMPDIR that it gave them. Ends them and says so.
+# The processes that a job has left behind, known by the TMPDIR that it gave them. What has been told to end gets
+# two seconds for it; the rest is ended here, and named.
 leftovers() {
-    local file pid
+    local file pid line
     grep -lzsxF "TMPDIR=$scratch/$1.tmp" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
-        pid=${file#/proc/}
-        pid=${pid%/environ}
-        # Zombies and what is just ending have no command line any more.
-        [ -n "$(tr -d '\0' 2>/dev/null <"/proc/$pid/cmdline")" ] || continue
-        echo "left behind: process $pid: $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
+        pid=${file//[!0-9]/}
+        timeout 2 tail -s 0.05 --pid="$pid" -f /dev/null && continue
+        line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")
+        [ -n "$line" ] || continue # a zombie
+        echo "left behind: process $pid: $line"
         kill -KILL "$pid" 2>/dev/null
     done
 }
