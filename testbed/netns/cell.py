@@ -39,12 +39,15 @@ class Cell:
         if status:
             sys.exit(status)
         self.lab = Lab(build, time_max_s=spec["time_max_s"])
-        self.wan = Wan(self.lab, spec["delay_ms"], spec["wan"])
+        self.wan = None
         self.server = self.ann = self.bob = None
         self.round = 0
         self.result = {}
 
     # ---- what everybody does ----
+
+    def start_wan(self):
+        self.wan = Wan(self.lab, self.spec["delay_ms"], self.spec["wan"])
 
     def meet(self, before_bob=lambda: None):
         """Ann waits, bob comes; both have typed something before."""
@@ -124,6 +127,7 @@ class Cell:
 
     def end(self):
         for c in self.both():
+            c.may_end = True
             c.tell(command="quit")
         for c in self.both():
             self.lab.wait_exit(c)
@@ -132,25 +136,21 @@ class Cell:
 
     # ---- times ----
 
-    def rows(self):
-        """The wan's trace: everything that arrived, as (arrived, sent, from, to, packet)."""
-        return sorted((p["arrived"], p["sent"], *ends, p)
-                      for ends, packets in self.wan.trace().items() for p in packets if p["fate"] == "arrived")
-
     def tell_times(self):
         """In ms from bob's first packet; rounds are round trips to the server, of both the same."""
         trace = self.wan.trace()
-        observed = {c.name: c.all("registered")[0]["observed"].rsplit(":", 1)[0] for c in self.both()}
-        sent = [p["sent"] for (src, dst), packets in trace.items() if side_of(dst) == "server"
-                and src == observed["bob"] for p in packets if p["sent"] >= self.bob.started_at]
-        # With one address for both it may be ann's echo; bob's program takes longer to start than that takes.
-        began = min(sent)
+        observed = {}
+        for c in self.both():
+            address, port = c.all("registered")[0]["observed"].rsplit(":", 1)
+            observed[c.name] = address, int(port)
+        began = min(p["sent"] for (src, dst), packets in trace.items() if side_of(dst) == "server"
+                    for p in packets if (src, p["ports"][0]) == observed["bob"])
         inside = self.result.get("path") == "inside"
 
         def arrival(client, event, sides):
-            """Of the packet that made the client say this."""
+            """Of the packet that made the client say this. Its port is not asked for: a NAT may have changed it."""
             times = [p["arrived"] for (src, dst), packets in trace.items() for p in packets
-                     if p["fate"] == "arrived" and dst == observed[client.name] and side_of(src) in sides
+                     if p["fate"] == "arrived" and dst == observed[client.name][0] and side_of(src) in sides
                      and p["arrived"] <= event["at"]]
             return max(times) if times else None
 
@@ -195,9 +195,10 @@ STORIES = {name[len("story_"):]: story for name, story in globals().items() if n
 
 def main():
     build, spec = sys.argv[1], json.loads(sys.argv[2])
-    cell = Cell(build, spec)
     failure = None
+    cell = Cell(build, spec)
     try:
+        cell.start_wan()
         STORIES[spec["story"]](cell)
         cell.tell_times()
         cell.tell_ends()

@@ -25,6 +25,7 @@ import expect
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CANNOT = 75
+BUILD = os.environ.get("P2P_BUILD", "build")
 
 ONE_WAY_MS = {"server": 0, "a": 25, "b": 25}  # to the middle of the wan: R = 50 ms to the server, P = 100 ms
 ROUND_TRIP_MS = 50.0
@@ -40,7 +41,7 @@ class Cell:
         self.spec = {"layout": layout, "a": a, "b": b, "carriers": list(carriers), "story": story,
                      "expect": expect_path or expect.expected(needed), "delay_ms": ONE_WAY_MS, "wan": {},
                      "time_max_s": 90, **more}
-        self.argv = ["cell.py", os.environ.get("P2P_BUILD", "build"), json.dumps(self.spec)]
+        self.argv = ["cell.py", BUILD, json.dumps(self.spec)]
 
     def judge(self, result):
         if result.get("failure"):
@@ -69,7 +70,7 @@ class Probe:
         self.kind = kind
         self.said = expect.described(kind)
         wanted = [word for word in ("timeout", "sessions") if word in self.said]
-        self.argv = ["verify.py", os.environ.get("P2P_BUILD", "build"), kind, *wanted]
+        self.argv = ["verify.py", BUILD, kind, *wanted]
 
     def judge(self, result):
         if "error" in result:
@@ -259,6 +260,9 @@ def main():
     if options.list:
         print("\n".join(job.name for job in probes + pair_cells))
         return 0
+    for program in ("wan", "p2p-server", "p2p-client"):
+        if not os.access(os.path.join(ROOT, BUILD, program), os.X_OK):
+            sys.exit("e2e: %s/%s is missing: run make testbed" % (BUILD, program))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 

@@ -31,10 +31,13 @@ class Program:
         self.lines = []
         self.pending = {"stdout": b"", "stderr": b""}
         self.errors = []
+        self.may_end = False
         for stream in ("stdout", "stderr"):
             pipe = getattr(self.child, stream)
             os.set_blocking(pipe.fileno(), False)
             lab.selector.register(pipe, selectors.EVENT_READ, (self, stream))
+        # A pipe's end comes a moment before that of the process.
+        lab.selector.register(os.pidfd_open(self.child.pid), selectors.EVENT_READ, (self, "end"))
         lab.programs.append(self)
 
     def take(self, stream, data):
@@ -50,6 +53,7 @@ class Program:
         self.lines.append(line)
 
     def kill(self):
+        self.may_end = True
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait()
@@ -138,6 +142,10 @@ class Lab:
                 return False
             for key, _ in self.selector.select(left):
                 program, stream = key.data
+                if stream == "end":
+                    program.child.wait()
+                    self.selector.unregister(key.fileobj)
+                    continue
                 data = key.fileobj.read(65536)
                 if data:
                     program.take(stream, data)
@@ -146,8 +154,16 @@ class Lab:
         return True
 
     def wait(self, done, what, within_s=30.0):
-        if not self.serve_until(done, min(self.deadline, time.monotonic() + within_s)):
-            raise Failure("did not happen: " + what)
+        def dead():
+            return [p for p in self.programs if p.child.returncode is not None and not p.may_end]
+
+        in_time = self.serve_until(lambda: done() or dead(), min(self.deadline, time.monotonic() + within_s))
+        if done():
+            return
+        for program in dead():
+            raise Failure("%s ended with status %d before: %s" % (program.name, program.child.returncode, what))
+        assert not in_time
+        raise Failure("did not happen in %g s: %s" % (within_s, what))
 
     def start_server(self, *options):
         server = Program(self, "server", [self.build + "/p2p-server", "--listen", SERVER + ":41414", "--listen",
@@ -160,7 +176,7 @@ class Lab:
                               stdout=subprocess.PIPE).stdout
 
     def wait_exit(self, program, within_s=20.0):
-        self.wait(lambda: program.child.poll() is not None, program.name + " ends", within_s)
+        self.wait(lambda: program.child.returncode is not None, program.name + " ends", within_s)
 
     def say_what_failed(self, to=sys.stderr):
         for program in self.programs:
