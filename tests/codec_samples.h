@@ -445,6 +445,7 @@ static inline void make_offer_most(struct frame *f)
     f->offer.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT;
     f->offer.ports = NAT_PORTS_RANDOM;
     f->offer.server_rtt_us = 10000000;
+    f->offer.no_relay = true;
 }
 
 static const struct sample samples[] = {

@@ -249,6 +249,8 @@ static const struct row rows[] = {
     {"sealed-least", {2}, UINT, UINT32_MAX, DECODE_OK, NULL},
     {"sealed-least", {2}, UINT, 1ULL << 32, DECODE_WIRE, NULL},
     /* Envelope */
+    {"offer-most", {8}, UINT, 1, DECODE_OK, NULL},
+    {"offer-most", {8}, UINT, 2, DECODE_VALUE, NULL},
     {"envelope-least", {1}, GONE, 0, DECODE_VALUE, NULL},
     {"envelope-least", {1}, BYTES, 31, DECODE_VALUE, NULL},
     {"envelope-least", {1}, BYTES, 33, DECODE_VALUE, NULL},

@@ -59,7 +59,8 @@ static void test_broken_streams(void **state)
         bob_writes(g, 0, "\x05\x02ok", 4);
         assert_int_equal(rig_count(g, 0, EVENT_MESSAGE), 1);
         bob_writes(g, 4, broken[i].bytes, broken[i].size);
-        assert_string_equal(rig_event(g, 0, EVENT_PEER_LEFT, 0)->text, "protocol error");
+        assert_string_equal(rig_event(g, 0, EVENT_PEER_LEFT, 0)->text, "timeout");
+        assert_string_equal(rig_event(g, 0, EVENT_WARNING, 0)->code, "protocol-error");
         assert_int_equal(rig_event(g, 0, EVENT_FAILED, 0)->id, 9);
         assert_int_equal(rig_count(g, 0, EVENT_MESSAGE), 1);
         rig_run(g, VTIME_S(5)); /* bob goes on for a while; nobody listens */

@@ -64,7 +64,7 @@ static bool says_the_same(const struct frame_offer *a, const struct frame_offer 
 
 void checks_own_offer(struct engine *e)
 {
-    struct frame_offer o = {.generation = e->offer.generation};
+    struct frame_offer o = {.generation = e->offer.generation, .no_relay = e->config.relay == RELAY_NEVER};
     memcpy(o.name, e->config.name, e->config.name_size);
     o.name_size = e->config.name_size;
     if (probes_allowed(e))
@@ -188,6 +188,8 @@ static int add_path(struct engine *e, vtime_us now, struct peer *p, uint16_t soc
 void checks_offer(struct engine *e, vtime_us now, struct peer *p)
 {
     const struct frame_offer *o = &p->offer;
+    if (p->chosen == PATH_RELAYED && o->no_relay)
+        checks_choose(e, now, p, "the other wants no relay; waiting for a direct path");
     for (int i = 1; i < PATHS_MAX; i++)
         p->paths[i].listed = false;
     bool any = false;
@@ -223,7 +225,7 @@ void checks_init(struct engine *e, struct peer *p, vtime_us now)
     struct path *relay = &p->paths[PATH_RELAYED];
     *relay = (struct path){.state = PATH_WORKING, .answered_at = now};
     relay->ask_at = now + KEEPALIVE_MIN_US + rng_below(&e->rng, (uint32_t)KEEPALIVE_JITTER_US);
-    p->chosen = e->config.relay == RELAY_NEVER ? -1 : PATH_RELAYED;
+    p->chosen = relay_is_refused(e, p) ? -1 : PATH_RELAYED;
     p->repunch_at = now + REPUNCH_FIRST_US;
 }
 
@@ -237,9 +239,11 @@ static bool only_port_differs(const struct path *a, const struct path *b)
 static int best_path(const struct engine *e, const struct peer *p)
 {
     int best = p->chosen >= 0 && p->paths[p->chosen].state == PATH_WORKING ? p->chosen : -1;
+    if (best == PATH_RELAYED && relay_is_refused(e, p))
+        best = -1;
     for (int i = 0; i < PATHS_MAX; i++) {
         const struct path *q = &p->paths[i];
-        if (q->state != PATH_WORKING || i == best || (i == PATH_RELAYED && e->config.relay == RELAY_NEVER))
+        if (q->state != PATH_WORKING || i == best || (i == PATH_RELAYED && relay_is_refused(e, p)))
             continue;
         if (best < 0 || path_better(q, &p->paths[best]))
             best = i;
@@ -283,7 +287,7 @@ void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *r
         p->hold_until = 0;
     } else {
         p->repunch_at = now + (direct_before ? VTIME_MS(500) : REPUNCH_FIRST_US);
-        session_want_link(e, p, now);
+        session_want_link(p, now);
     }
     checks_tell(e, p, reason);
 }

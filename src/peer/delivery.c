@@ -143,7 +143,7 @@ static bool take_message(struct engine *e, struct peer *p, struct inbox_message 
     if (next == INBOX_MESSAGE)
         next = inbox_take(&p->inbox, ret, e->text);
     if (next == INBOX_BROKEN && p->state == PEER_LIVE)
-        session_leave(e, p, "protocol error");
+        session_break(e, p);
     return next == INBOX_MESSAGE;
 }
 

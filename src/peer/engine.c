@@ -81,7 +81,7 @@ static void input_server(struct engine *e, vtime_us now, const struct frame *f)
         break;
     case FRAME_LINKED:
         if (proves(e, f->linked.proof))
-            session_linked(e, now, &f->linked);
+            session_linked(e, &f->linked);
         break;
     case FRAME_RELAY:
         if (proves(e, f->relay.proof))

@@ -78,8 +78,7 @@ struct peer {
     uint32_t link; /* 0: not linked */
     bool link_wanted;
     uint8_t link_tries;
-    vtime_us link_at; /* when to ask (again) */
-    struct addr told_addr;
+    vtime_us link_at;                     /* when to ask (again) */
     uint32_t signal_frames, signal_bytes; /* spent of the signalling budget */
 
     /* the paths */
@@ -252,12 +251,16 @@ bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engin
 bool session_fate(void *context, const struct sent_packet *s, enum packet_fate fate);
 void session_timers(struct engine *e, vtime_us now, struct peer *p);
 vtime_us session_deadline(const struct engine *e, const struct peer *p);
+/* The peer broke the protocol: it is told so to the user, and gone. */
+void session_break(struct engine *e, struct peer *p);
 void session_leave(struct engine *e, struct peer *p, const char *reason);
 void session_free(struct engine *e, struct peer *p);
 bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
-void session_linked(struct engine *e, vtime_us now, const struct frame_linked *f);
-void session_want_link(struct engine *e, struct peer *p, vtime_us at);
+void session_linked(struct engine *e, const struct frame_linked *f);
+void session_want_link(struct peer *p, vtime_us at);
 void session_unlink_all(struct engine *e);
+/* One of the two wants no relay. */
+bool relay_is_refused(const struct engine *e, const struct peer *p);
 bool relay_is_ready(const struct engine *e, const struct peer *p, vtime_us now);
 
 /* ---- checks.c: candidates and paths ---- */

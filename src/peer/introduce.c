@@ -232,7 +232,7 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
     p->number = ++e->next_number;
     p->heard_at = now;
     e->live++;
-    session_want_link(e, p, now + LINK_LATER_US);
+    session_want_link(p, now + LINK_LATER_US);
     delivery_confirmed(e, now, p);
     return true;
 }

@@ -26,15 +26,26 @@ static bool signal_is_ready(const struct engine *e, const struct peer *p, vtime_
            e->rv.has_secret;
 }
 
+bool relay_is_refused(const struct engine *e, const struct peer *p)
+{
+    return e->config.relay == RELAY_NEVER || p->offer.no_relay;
+}
+
+/* Where the relay is refused, only what belongs to the introduction goes through the server. */
+static bool is_signalled(const struct engine *e, const struct peer *p)
+{
+    return p->link == 0 || relay_is_refused(e, p);
+}
+
 bool relay_is_ready(const struct engine *e, const struct peer *p, vtime_us now)
 {
-    return e->rv.registered && (p->link != 0 || signal_is_ready(e, p, now));
+    return e->rv.registered && (!is_signalled(e, p) || signal_is_ready(e, p, now));
 }
 
 static size_t wrap_relay(struct engine *e, struct peer *p, struct bytes datagram)
 {
     struct frame f;
-    if (p->link != 0) {
+    if (!is_signalled(e, p)) {
         f.kind = FRAME_RELAY;
         f.relay = (struct frame_relay){.has_secret = true, .link = p->link, .datagram = datagram};
         memcpy(f.relay.secret, e->rv.secret, SECRET_BYTES);
@@ -49,9 +60,9 @@ static size_t wrap_relay(struct engine *e, struct peer *p, struct bytes datagram
     return codec_encode(&f, e->datagram, sizeof e->datagram);
 }
 
-static size_t plain_max(const struct peer *p, int path)
+static size_t plain_max(const struct engine *e, const struct peer *p, int path)
 {
-    return path == PATH_RELAYED && p->link == 0 ? PLAIN_SIGNAL_BYTES_MAX : PLAIN_BYTES_MAX;
+    return path == PATH_RELAYED && is_signalled(e, p) ? PLAIN_SIGNAL_BYTES_MAX : PLAIN_BYTES_MAX;
 }
 
 /* Seals and sends over path i; the packet's number and epoch go to *sent. */
@@ -178,9 +189,9 @@ static int carrier(const struct engine *e, const struct peer *p, vtime_us now)
 }
 
 /* --relay never: what people write waits for a direct path. */
-static bool data_allowed(const struct engine *e, int path)
+static bool data_allowed(const struct engine *e, const struct peer *p, int path)
 {
-    return path > PATH_RELAYED || e->config.relay != RELAY_NEVER;
+    return path > PATH_RELAYED || !relay_is_refused(e, p);
 }
 
 static bool holds(const struct peer *p, int path, vtime_us now)
@@ -192,11 +203,11 @@ static bool holds(const struct peer *p, int path, vtime_us now)
  * whoever spends all of it before the link is there has nothing to be confirmed with. */
 static bool has_data(const struct engine *e, const struct peer *p, int path)
 {
-    bool signalled = path == PATH_RELAYED && p->link == 0;
+    bool signalled = path == PATH_RELAYED && is_signalled(e, p);
     if (p->state == PEER_RUN ||
         (signalled && (p->signal_frames >= SIGNAL_FRAMES / 2 || p->signal_bytes >= SIGNAL_BYTES / 2)))
         return false;
-    return data_allowed(e, path) && outbox_has_more(&p->outbox);
+    return data_allowed(e, p, path) && outbox_has_more(&p->outbox);
 }
 
 static bool wants_to_send(const struct engine *e, const struct peer *p, int path, vtime_us now)
@@ -222,7 +233,7 @@ static bool is_eliciting(const struct sent_packet *s)
 static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, bool punch, struct engine_out *ret)
 {
     uint8_t plain[PLAIN_BYTES_MAX];
-    struct writer w = {plain, 0, plain_max(p, i)};
+    struct writer w = {plain, 0, plain_max(e, p, i)};
     struct sent_packet sent = {0};
     bool probe = p->probes > 0, tracked = recovery_has_slot(&p->recovery);
     bool beside = p->state == PEER_LIVE && p->chosen > PATH_RELAYED && i != p->chosen;
@@ -233,8 +244,8 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
         put_punch(e, now, p, i, &w);
     if (tracked)
         put_state(e, p, &w, &sent);
-    bool data =
-        p->state == PEER_RUN ? !p->refuses && (sent.carried & CARRIED_OFFER) && data_allowed(e, i) : has_data(e, p, i);
+    bool data = p->state == PEER_RUN ? !p->refuses && (sent.carried & CARRIED_OFFER) && data_allowed(e, p, i)
+                                     : has_data(e, p, i);
     if (tracked && data && (probe || recovery_may_send(&p->recovery, now)))
         put_message(e, p, &w, &sent);
     if (w.used == 0)
@@ -246,11 +257,13 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
         received_acknowledged(&p->received);
     if (is_eliciting(&sent))
         recovery_sent(&p->recovery, now, &sent, beside);
+    else if (!beside)
+        recovery_sent_light(&p->recovery, now, sent.number);
     if (p->probes > 0)
         p->probes--;
     if (i == PATH_RELAYED && p->link == 0 && (sent.stream_size > 0 || p->signal_frames > SIGNAL_FRAMES / 2) &&
         p->state == PEER_LIVE)
-        session_want_link(e, p, now);
+        session_want_link(p, now);
     return true;
 }
 
@@ -258,7 +271,7 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
 static bool send_punch(struct engine *e, vtime_us now, struct peer *p, int i, struct engine_out *ret)
 {
     uint8_t plain[PLAIN_BYTES_MAX];
-    struct writer w = {plain, 0, plain_max(p, i)};
+    struct writer w = {plain, 0, plain_max(e, p, i)};
     struct sent_packet sent = {0};
     if (!p->envelope_acked) { /* it may be the first that arrives, too */
         put_envelope(e, p, &w, &sent);
@@ -288,12 +301,12 @@ bool packet_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_o
 {
     int i = carrier(e, p, now), asked;
     if (i == PATH_RELAYED && p->link == 0 && p->state == PEER_LIVE && outbox_has_more(&p->outbox))
-        session_want_link(e, p, now);
+        session_want_link(p, now);
     if (checks_pending(e, p, now, &asked))
         return asked == i ? send_packet(e, now, p, i, true, ret) : send_punch(e, now, p, asked, ret);
     if (i < 0 || !wants_to_send(e, p, i, now))
         return false;
-    if (p->probes == 1 && i > PATH_RELAYED && p->link != 0 && e->config.relay != RELAY_NEVER)
+    if (p->probes == 1 && i > PATH_RELAYED && p->link != 0 && !relay_is_refused(e, p))
         return send_twin(e, now, p, ret);
     if (send_packet(e, now, p, i, false, ret))
         return true;
@@ -322,10 +335,10 @@ bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engin
     int i = carrier(e, p, now);
     if (p->goodbyes == 0 || i < 0)
         return false;
-    if (p->goodbyes-- == 1 && p->link != 0)
+    if (p->goodbyes-- == 1 && !is_signalled(e, p))
         i = PATH_RELAYED; /* the last one the other way, in case the first was wrong */
     uint8_t plain[PLAIN_BYTES_MAX];
-    struct writer w = {plain, 0, plain_max(p, i)};
+    struct writer w = {plain, 0, plain_max(e, p, i)};
     struct sent_packet sent = {0};
     const struct frame leave = {.kind = FRAME_LEAVE, .leave = {.reason = LEAVE_QUIT}};
     put_ack(p, now, &w);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* Backoff ends here: after a blackout of any length the peer is tried again within this time. */
-#define PTO_MAX_US VTIME_S(8)
+#define PTO_BACKOFF_US VTIME_S(3) /* three people's patience; fewer bytes than a keepalive costs anyway */
+#define PTO_MAX_US     VTIME_S(8) /* where the round trip itself seems longer than that */
 
 #define ACK_TRUST_US VTIME_S(1)
 
@@ -206,22 +207,47 @@ static bool covers(const struct frame_ack *ack, uint64_t number)
     return false;
 }
 
+void recovery_sent_light(struct recovery *r, vtime_us now, uint64_t number)
+{
+    uint32_t k = r->light_next++ % LIGHT_PACKETS_MAX;
+    r->light[k].number = number;
+    r->light[k].sent_at = now;
+    r->light[k].path = r->path;
+}
+
+/* When the packet with the Ack's largest number went out, if that number is news and went over this path; 0: else. */
+static vtime_us largest_sent_at(struct recovery *r, uint64_t largest)
+{
+    if (r->has_heard && largest <= r->largest_heard)
+        return 0;
+    r->has_heard = true;
+    r->largest_heard = largest;
+    for (uint32_t i = 0; i < r->count; i++)
+        if (at(r, i)->number == largest)
+            return at(r, i)->path == r->path ? at(r, i)->sent_at : 0;
+    for (uint32_t k = 0; k < LIGHT_PACKETS_MAX; k++)
+        if (r->light[k].path == r->path && r->light[k].number == largest)
+            return r->light[k].sent_at;
+    return 0;
+}
+
 bool recovery_acked(struct recovery *r, vtime_us now, const struct frame_ack *ack, uint64_t next, recovery_fate *fate,
                     void *context)
 {
     uint64_t largest = ack->ranges[0].last;
     if (largest >= next)
         return false;
+    vtime_us sent_at = largest_sent_at(r, largest);
     bool progress = false;
     for (uint32_t i = 0; i < r->count; i++) {
         struct sent_packet *p = at(r, i);
         if (!p->outstanding || !covers(ack, p->number))
             continue;
+        if (!progress && sent_at != 0) /* the largest is news, and something ack-eliciting is (s5.1) */
+            sample_rtt(r, now - sent_at, ack->delay_us);
         progress = true;
         settle(r, p);
         if (p->path == r->path) {
-            if (p->number == largest)
-                sample_rtt(r, now - p->sent_at, ack->delay_us);
             if (!r->has_acked || p->number > r->largest_acked)
                 r->largest_acked = p->number;
             r->has_acked = true;
@@ -242,8 +268,9 @@ vtime_us recovery_deadline(const struct recovery *r) /* A.8 */
         return VTIME_NEVER;
     if (r->loss_time != VTIME_NEVER)
         return r->loss_time;
-    vtime_us pto = recovery_pto(r) << (r->pto_count < 10 ? r->pto_count : 10);
-    return r->eliciting_sent_at + vtime_min(pto, PTO_MAX_US);
+    vtime_us pto = vtime_min(recovery_pto(r), PTO_MAX_US);
+    vtime_us limit = pto > PTO_BACKOFF_US ? pto : PTO_BACKOFF_US;
+    return r->eliciting_sent_at + vtime_min(pto << (r->pto_count < 10 ? r->pto_count : 10), limit);
 }
 
 /* A packet whose content has been repeated waits only for its Ack: the content now hangs on the newer packet. One whose

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SENT_PACKETS_MAX = 512 };
+enum { SENT_PACKETS_MAX = 512, LIGHT_PACKETS_MAX = 32 };
 
 /* What a packet carried and must be sent again if it is lost. */
 enum { CARRIED_ENVELOPE = 1, CARRIED_OFFER = 2, CARRIED_RECEIPT = 4, CARRIED_CREDIT = 8 };
@@ -31,9 +31,16 @@ struct sent_packet {
 struct recovery {
     struct sent_packet sent[SENT_PACKETS_MAX]; /* ring, by number */
     uint32_t first, count;
+    struct { /* ring of the last packets that are not ack-eliciting: their Acks tell the round trip, too (s5.1) */
+        uint64_t number;
+        vtime_us sent_at;
+        uint32_t path; /* 0: none */
+    } light[LIGHT_PACKETS_MAX];
+    uint32_t light_next;
     uint32_t path; /* generation of the current one */
-    bool has_rtt, has_acked;
+    bool has_rtt, has_acked, has_heard;
     uint64_t largest_acked;
+    uint64_t largest_heard; /* of any Ack's largest, light packets too */
     vtime_us latest_rtt, smoothed_rtt, rttvar, min_rtt;
     uint32_t window, ssthresh, in_flight; /* bytes */
     vtime_us recovery_start;              /* of the congestion event; 0: none yet */
@@ -61,6 +68,8 @@ vtime_us recovery_pace_at(const struct recovery *r);
 bool recovery_window_open(const struct recovery *r);
 /* An ack-eliciting packet went out; beside: over another path than the current one. */
 void recovery_sent(struct recovery *r, vtime_us now, const struct sent_packet *p, bool beside);
+/* A packet that is not ack-eliciting went out over the current path. */
+void recovery_sent_light(struct recovery *r, vtime_us now, uint64_t number);
 /* False if the Ack speaks of packets that were never sent (`next` is the first such number): nothing is changed. */
 bool recovery_acked(struct recovery *r, vtime_us now, const struct frame_ack *ack, uint64_t next, recovery_fate *fate,
                     void *context);

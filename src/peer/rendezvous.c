@@ -243,8 +243,6 @@ void rendezvous_server_leaves(struct engine *e, vtime_us now)
 
 static void fill_links(const struct engine *e, struct frame_register *f)
 {
-    if (e->config.relay == RELAY_NEVER)
-        return;
     for (unsigned i = 0; i < PEER_SLOTS && f->link_count < LINKS_MAX; i++) {
         const struct peer *p = &e->peers[i];
         if (p->state != PEER_LIVE)
@@ -252,7 +250,6 @@ static void fill_links(const struct engine *e, struct frame_register *f)
         struct relay_token *t = &f->links[f->link_count++];
         memcpy(t->token, p->seal.relay_token, sizeof t->token);
         t->side = p->seal.side;
-        t->may_tell = e->config.relay != RELAY_ONLY;
     }
 }
 

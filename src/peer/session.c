@@ -32,9 +32,9 @@ bool session_fate(void *context, const struct sent_packet *s, enum packet_fate f
 
 /* ---- the relay ---- */
 
-void session_want_link(struct engine *e, struct peer *p, vtime_us at)
+void session_want_link(struct peer *p, vtime_us at)
 {
-    if (p->link != 0 || e->config.relay == RELAY_NEVER)
+    if (p->link != 0)
         return;
     if (!p->link_wanted || (p->link_tries == 0 && at < p->link_at)) /* once asked, it is repeated in its own time */
         p->link_at = at;
@@ -49,7 +49,7 @@ void session_unlink_all(struct engine *e)
             continue;
         p->link = 0;
         p->link_tries = 0;
-        session_want_link(e, p, e->now + LINK_GAP_US); /* Register.links asks first */
+        session_want_link(p, e->now + LINK_GAP_US); /* Register.links asks first */
     }
 }
 
@@ -61,7 +61,6 @@ bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct en
     memcpy(f.link.secret, e->rv.secret, SECRET_BYTES);
     memcpy(f.link.token.token, p->seal.relay_token, RELAY_TOKEN_BYTES);
     f.link.token.side = p->seal.side;
-    f.link.token.may_tell = e->config.relay != RELAY_ONLY;
     p->link_at = now + vtime_min(LINK_GAP_US << (p->link_tries < 4 ? p->link_tries : 4), LINK_GAP_MAX_US);
     if (p->link_tries < 255)
         p->link_tries++;
@@ -69,9 +68,8 @@ bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct en
                                codec_encode(&f, e->datagram, sizeof e->datagram));
 }
 
-void session_linked(struct engine *e, vtime_us now, const struct frame_linked *f)
+void session_linked(struct engine *e, const struct frame_linked *f)
 {
-    (void)now;
     for (unsigned i = 0; i < PEER_SLOTS; i++) {
         struct peer *p = &e->peers[i];
         if (p->state != PEER_LIVE || sodium_memcmp(p->seal.relay_token, f->token, sizeof f->token) != 0)
@@ -79,12 +77,6 @@ void session_linked(struct engine *e, vtime_us now, const struct frame_linked *f
         p->link = f->link;
         p->link_wanted = false;
         p->link_tries = 0;
-        if (f->observed.family != ADDR_NONE) {
-            uint64_t mask = 0;
-            for (int k = 7; k >= 0; k--)
-                mask = mask << 8 | f->token[k];
-            p->told_addr = addr_mask(&f->observed, mask);
-        }
     }
 }
 
@@ -312,7 +304,7 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
         return;
     checks_timers(e, now, p); /* first: a change of path sets the loss timer */
     if (recovery_timeout(&p->recovery, now, session_fate, &context)) {
-        p->probes = p->chosen > PATH_RELAYED && p->link != 0 ? 2 : 1; /* the second over the relay */
+        p->probes = p->state == PEER_LIVE ? 2 : 1; /* the second over the relay, if that is not the first's way */
         if (p->chosen > PATH_RELAYED)
             path_suspect(&p->paths[p->chosen], now);
     }
@@ -350,6 +342,14 @@ void session_leave(struct engine *e, struct peer *p, const char *reason)
     p->left_reason = reason;
     e->live--;
     e->alone_since = e->now;
+}
+
+void session_break(struct engine *e, struct peer *p)
+{
+    char text[EVENT_TEXT_MAX];
+    snprintf(text, sizeof text, "%s sent what is no message; the session with it is ended", p->name);
+    events_note(e, EVENT_WARNING, "protocol-error", text);
+    session_leave(e, p, "timeout");
 }
 
 void session_free(struct engine *e, struct peer *p)

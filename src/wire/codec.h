@@ -101,6 +101,7 @@ struct frame_offer {
     uint8_t  mapping, filtering; /* enum nat_behaviour */
     uint8_t  ports;              /* enum nat_ports */
     uint32_t server_rtt_us;
+    bool     no_relay;
 };
 struct frame_punch { uint64_t challenge, answer; };
 struct frame_message { uint64_t offset; struct bytes data; };

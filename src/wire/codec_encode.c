@@ -266,6 +266,7 @@ static void put_offer(P2p__V1__Frame *m, struct parts *p, const struct frame_off
     p->offer.filtering = (P2p__V1__NatBehaviour)f->filtering;
     p->offer.ports = (P2p__V1__NatPorts)f->ports;
     p->offer.server_rtt_us = f->server_rtt_us;
+    p->offer.no_relay = f->no_relay;
     m->offer = &p->offer;
 }
 

@@ -249,8 +249,9 @@ static uint8_t below_or_zero(int value, int bound)
 
 static bool value_offer(const P2p__V1__Offer *m, struct frame_offer *ret)
 {
-    if (m->generation < 1 || m->name.len > NAME_BYTES_MAX || m->server_rtt_us > DELAY_US_MAX)
+    if (m->generation < 1 || m->name.len > NAME_BYTES_MAX || m->server_rtt_us > DELAY_US_MAX || m->no_relay > 1)
         return false;
+    ret->no_relay = m->no_relay == 1;
     ret->generation = m->generation;
     ret->server_rtt_us = m->server_rtt_us;
     ret->mapping = below_or_zero((int)m->mapping, NAT_BEHAVIOURS);
