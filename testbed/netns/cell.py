@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from lab import Client, Failure, Lab, Program, Wan
+import expect
+from lab import PUBLIC, SERVER, Client, Failure, Lab, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -188,6 +189,72 @@ def story_pair(cell):
     else:
         cell.become_direct()
     cell.expect_path(cell.spec["expect"])
+
+
+def story_server_dies(cell):
+    """A direct chat does not need the server."""
+    cell.meet()
+    cell.become_direct()
+    cell.server.kill()
+    cell.expect_path("direct")
+    cell.expect_path("direct")
+
+
+def story_nat_forgets(cell):
+    """A router loses its table under a live chat; `speaker` is the first to say something after it."""
+    cell.meet()
+    cell.become_direct()
+    cell.expect_path("direct")
+    cell.lab.in_host("home-" + cell.spec["side"], "conntrack", "-F")
+    speaker, reader = cell.both() if cell.spec["speaker"] == "ann" else cell.both()[::-1]
+    began = time.monotonic()
+    speaker.tell(send="are you there?", id=2)
+    cell.lab.wait(lambda: "are you there?" in reader.texts() and speaker.all("delivered", id=2), "it is delivered")
+    cell.result["delivered_s"] = round(time.monotonic() - began, 3)
+    cell.expect_path_again("direct")
+
+
+def story_bad_line(cell):
+    """Loss, jitter, packets twice and out of order, all the time."""
+    cell.meet()
+    cell.become_direct(40)
+    for _ in range(3):
+        cell.chat()
+    # What is repeated goes over the relay as well, so the path is counted in calm.
+    cell.wan.ask("set loss 0 jitter 0 duplicate 0 reorder 0")
+    cell.expect_path_again("direct")
+
+
+def story_early_packet(cell):
+    """The server's first envelope to bob gets lost, so that ann's first packet is at bob's router before bob has sent
+    anything to her."""
+    signal = "2a"
+    cell.meet(before_bob=lambda: cell.wan.ask("lose %s %s 1 %s" % (SERVER, PUBLIC["b"], signal)))
+    if cell.spec["expect"] == "relay":
+        cell.stay_relayed()
+    else:
+        cell.become_direct()
+    cell.expect_path(cell.spec["expect"])
+
+
+def story_silence(cell):
+    """Nobody says anything for longer than a router remembers; what is waited for is two questions each way."""
+    cell.meet()
+    cell.become_direct()
+    cell.expect_path("direct")
+    paths = [len(c.all("path")) for c in cell.both()]
+
+    def asked():
+        counts = cell.wan.counts()
+        return [counts[ends]["arrived"] for ends in ((PUBLIC["a"], PUBLIC["b"]), (PUBLIC["b"], PUBLIC["a"]))]
+
+    before, began = asked(), time.monotonic()
+    remembered_s = int(expect.described(cell.spec["a"])["timeout"])
+    while min(now - then for now, then in zip(asked(), before)) < 4 or time.monotonic() - began < 2 * remembered_s:
+        cell.lab.serve_until(lambda: False, time.monotonic() + 0.5)
+    cell.expect_path("direct")
+    if [len(c.all("path")) for c in cell.both()] != paths:
+        raise Failure("the path did not live through the silence")
 
 
 STORIES = {name[len("story_"):]: story for name, story in globals().items() if name.startswith("story_")}
