@@ -119,8 +119,18 @@ static void take_offer(struct engine *e, vtime_us now, struct peer *p, const str
 
 static void take_receipt(struct peer *p, uint64_t count)
 {
-    if (count > p->their_receipt && outbox_was_sent(&p->outbox, count))
-        p->their_receipt = count;
+    if (count <= p->their_receipt || !outbox_was_sent(&p->outbox, count))
+        return;
+    p->their_receipt = count;
+    p->starved_since = VTIME_NEVER;
+}
+
+static void take_credit(struct peer *p, uint64_t limit)
+{
+    if (limit <= p->outbox.limit)
+        return;
+    p->outbox.limit = limit;
+    p->starved_since = VTIME_NEVER;
 }
 
 /* False: the packet must not be acknowledged, so that it comes again. */
@@ -144,8 +154,7 @@ static bool take_frame(struct engine *e, vtime_us now, struct peer *p, int path,
         take_receipt(p, f->receipt.count);
         return true;
     case FRAME_CREDIT:
-        if (f->credit.limit > p->outbox.limit)
-            p->outbox.limit = f->credit.limit;
+        take_credit(p, f->credit.limit);
         return true;
     case FRAME_LEAVE:
         session_leave(e, p, "quit");
@@ -281,6 +290,14 @@ static vtime_us silence_ends(const struct engine *e, const struct peer *p)
     return from + PEER_TIMEOUT_US;
 }
 
+/* Its reader has stopped, by what we can see: there is more for it than its credit allows, or what it does not say that
+ * it has written fills our ring (whoever gives credit without end and no Receipt would silence us otherwise). */
+static bool holds_up(const struct engine *e, const struct peer *p)
+{
+    bool waited_for = p->outbox.first < p->outbox.next;
+    return outbox_is_starved(&p->outbox) || (waited_for && !mailbox_has_room(&e->mailbox, TEXT_BYTES_MAX));
+}
+
 /* With nobody else there the sender waits for it instead. */
 static bool starves(const struct engine *e, const struct peer *p)
 {
@@ -310,7 +327,7 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
     }
     if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
         p->due |= CARRIED_CREDIT;
-    if (!outbox_is_starved(&p->outbox))
+    if (!holds_up(e, p))
         p->starved_since = VTIME_NEVER;
     else if (p->starved_since == VTIME_NEVER)
         p->starved_since = now;

@@ -192,8 +192,11 @@ static void take_own(struct hostile_server *h, struct hostile_run *run, struct b
     h->guesses_answered += !answered_before;
     h->guesses_right += run->opened && !opened_before;
     for (struct bytes rest = {plain, opens ? size : 0}; rest.size > 0;) {
-        if (codec_decode_inner(&h->codec, &rest, &f) != DECODE_OK)
+        enum decode_result ok = codec_decode_inner(&h->codec, &rest, &f);
+        if (ok == DECODE_UNKNOWN)
             continue;
+        if (ok != DECODE_OK)
+            break;
         if (f.kind == FRAME_ENVELOPE)
             run->envelope = f.envelope;
         if (f.kind == FRAME_OFFER)
