@@ -37,7 +37,7 @@ client_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_clien
 test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,cmocka)
 
 ifeq ($(and $(server_ldlibs),$(client_ldlibs)),)
-ifneq ($(filter-out test demo deps clean help uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out test demo testbed testbed-down e2e e2e-full deps clean help uninstall,$(or $(MAKECMDGOALS),all)),)
 $(warning some libraries are missing; `make deps` installs them)
 endif
 endif
@@ -84,7 +84,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all tests test lint demo format deps install uninstall clean help FORCE
+.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -145,9 +145,28 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh $(B)
 
+# ---- the testbed: NATs out of network namespaces, see testbed/netns/README.md ----
+wan_src := $(sort $(wildcard testbed/netns/*.c))
+$(B)/wan: $(call objects,$(wan_src))
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $^
+
+testbed:
+	@scripts/install-deps.sh build run testbed
+	@$(MAKE) --no-print-directory all $(B)/wan
+	@P2P_BUILD=$(B) testbed/netns/testbed.sh up $(NATS)
+
+testbed-down:
+	@P2P_BUILD=$(B) testbed/netns/testbed.sh down
+
+e2e e2e-full:
+	@scripts/install-deps.sh build run testbed
+	@$(MAKE) --no-print-directory all $(B)/wan
+	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md
+
 # ---- house ----
 format:
-	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c)
+	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c testbed/netns/*.c)
 
 deps:
 	@scripts/install-deps.sh
@@ -166,6 +185,8 @@ help:
 	@echo 'make            build/p2p-server and build/p2p-client'
 	@echo 'make test       install what is missing, build, lint, run every test'
 	@echo 'make demo       install what is missing, build, show a chat through two NATs'
+	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
+	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair of kinds'
 	@echo 'make lint       layering, purity of the cores, format, sizes'
 	@echo 'make tests      the test programs, without running them'
 	@echo 'make format     clang-format over the sources'
@@ -177,5 +198,5 @@ help:
 	@echo 'SAN=1           AddressSanitizer and UBSan, in a folder of its own'
 	@echo 'CC=clang        the other compiler, in a folder of its own'
 
-all_objects := $(server_objects) $(client_objects) $(test_objects) $(call objects,$(test_src)) $(generated).o
+all_objects := $(call objects,$(wan_src)) $(server_objects) $(client_objects) $(test_objects) $(call objects,$(test_src)) $(generated).o
 -include $(sort $(all_objects:.o=.d))

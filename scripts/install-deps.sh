@@ -20,6 +20,8 @@ libjansson-dev        module:jansson          build   src/client: --json
 python3               command:python3         run     scripts/demo.py; tests/blackbox
 iproute2              command:ip              run     testbed/netns
 iptables              command:iptables        run     testbed/netns
+conntrack             command:conntrack       testbed testbed/netns: a router that forgets
+ipset                 command:ipset           testbed testbed/netns: address-restricted filtering
 libcmocka-dev         module:cmocka           test    tests/test_*.c
 protobuf-compiler     command:protoc          test    scripts/check-vectors.sh
 tmux                  command:tmux            test    tests/blackbox: the console on a terminal

@@ -17,7 +17,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import expect
@@ -150,39 +149,22 @@ def cells(full):
 
 # ---- running ----
 
-children = set()
-children_lock = threading.Lock()
-stopping = threading.Event()
-
-
 def run(job):
-    """Returns (status, result, what it complained)."""
+    """Returns status, result, what it complained, seconds."""
     began = time.monotonic()
-    with children_lock:
-        if stopping.is_set():
-            return 1, {}, "stopped", 0
-        child = subprocess.Popen([HERE + "/private.sh", sys.executable, os.path.join(HERE, job.argv[0]), *job.argv[1:]],
-                                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 text=True)
-        children.add(child)
-    out, errors = child.communicate()
-    with children_lock:
-        children.discard(child)
+    done = subprocess.run([HERE + "/private.sh", sys.executable, os.path.join(HERE, job.argv[0]), *job.argv[1:]], cwd=ROOT,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     try:
-        result = json.loads(out.strip().rsplit("\n", 1)[-1])
+        result = json.loads(done.stdout.strip().rsplit("\n", 1)[-1])
     except ValueError:
-        result = {"failure": "ended with status %d" % child.returncode}
-    return child.returncode, result, errors, time.monotonic() - began
+        result = {"failure": "ended with status %d" % done.returncode}
+    return done.returncode, result, done.stderr, time.monotonic() - began
 
 
-def stop(signum, _):
-    stopping.set()
-    # Each ends with everything in it when this one ends.
-    for child in list(children):
-        child.terminate()
-    for child in list(children):
-        child.wait()
-    os._exit(128 + signum)
+def stop(status):
+    """At once, whatever the threads are doing: we are the first process in our namespace, and all others end with us."""
+    sys.stdout.flush()
+    os._exit(status)
 
 
 class Report:
@@ -194,7 +176,7 @@ class Report:
         why = job.judge(result)
         if status == CANNOT:
             print(errors.strip() or "not possible here", file=sys.stderr)
-            stop(CANNOT - 128, None)
+            stop(CANNOT)
         if not why and status:
             why = "ended with status %d" % status
         if why:
@@ -296,8 +278,10 @@ def main():
     for program in ("wan", "p2p-server", "p2p-client"):
         if not os.access(os.path.join(ROOT, BUILD, program), os.X_OK):
             sys.exit("e2e: %s/%s is missing: run make testbed" % (BUILD, program))
+    if os.getpid() != 1:
+        os.execv(HERE + "/private.sh", ["private.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+        signal.signal(number, lambda signum, _: stop(128 + signum))
 
     report = Report()
     run_all(probes, pair_cells, options.jobs, report)

@@ -1,6 +1,7 @@
 """The programs in a small internet (internet.sh), and one loop that serves them all.
 
 Everything waits for events; time limits are there to end what has gone wrong.
+As a program: lab.py QUESTION... asks the wan.
 """
 import json
 import os
@@ -106,7 +107,8 @@ class Wan:
         self.program = Program(lab, "wan", argv)
         lab.wait(lambda: self.program.lines, "the wan is ready")
 
-    def ask(self, question):
+    @staticmethod
+    def ask(question):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.connect(WAN_SOCKET)
             s.sendall(question.encode() + b"\n")
@@ -186,3 +188,7 @@ class Lab:
                 print("      " + line, file=to)
             for event in getattr(program, "events", [])[-12:]:
                 print("      " + json.dumps(event), file=to)
+
+
+if __name__ == "__main__":
+    print(json.dumps(Wan.ask(" ".join(sys.argv[1:])), indent=1))
