@@ -18,6 +18,11 @@ is_up() {
     [ -e "$state.lock" ] && ! flock -n "$state.lock" true
 }
 
+forget() {
+    rm -f "$state".*
+    [ ! -e "$build/testbeds" ] || rmdir --ignore-fail-on-non-empty "$build/testbeds"
+}
+
 need_up() {
     is_up || { echo "testbed: '$name' is not up" >&2; exit 1; }
     read -r pid <"$state.pid"
@@ -42,7 +47,7 @@ up() {
         wait $!
         local status=$?
         cat "$state.log" >&2
-        rm -f "$state".*
+        forget
         exit $status
     fi
     echo "testbed: '$name' is up: $*; the server listens on 203.0.113.1:41414"
@@ -92,12 +97,11 @@ wan)
     exec "${inside[@]}" -- python3 "$here/lab.py" "$@"
     ;;
 down)
-    is_up || { echo "testbed: '$name' is not up"; rm -f "$state".*; exit 0; }
+    is_up || { echo "testbed: '$name' is not up"; forget; exit 0; }
     read -r pid <"$state.pid"
     kill -KILL "$pid"
     flock "$state.lock" true # comes when the last process has gone
-    rm -f "$state".*
-    rmdir --ignore-fail-on-non-empty "$build/testbeds"
+    forget
     ;;
 *)
     sed -n '2,8s/^# \{0,1\}//p' "$0" >&2

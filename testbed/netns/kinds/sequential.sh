@@ -6,14 +6,19 @@
 drop_strangers
 let_in_answers
 count=1024
-{
-    echo '*nat'
-    i=0
-    while [ $i -lt $count ]; do
-        echo "-A POSTROUTING -o wan -p udp -m statistic --mode nth --every $((count - i)) --packet 0" \
-            "-j SNAT --to-source $public:$((50000 + i))"
-        i=$((i + 1))
-    done
-    echo COMMIT
-} | "${IPTABLES:-iptables}-restore" --noflush
+i=0
+while [ $i -lt $count ]; do
+    # In pieces: the kernel takes no more from somebody without rights outside.
+    {
+        echo '*nat'
+        end=$((i + 128))
+        while [ $i -lt $end ]; do
+            echo "-A POSTROUTING -o wan -p udp -m statistic --mode nth --every $((count - i)) --packet 0" \
+                "-j SNAT --to-source $public:$((50000 + i))"
+            i=$((i + 1))
+        done
+        echo COMMIT
+    } >/run/rules
+    "${IPTABLES:-iptables}-restore" --noflush /run/rules
+done
 masquerade
