@@ -5,13 +5,16 @@
 
 #define PROBE_GAP_MIN_US VTIME_MS(200)
 #define PROBE_GAP_MAX_US VTIME_MS(2000)
-#define REPUNCH_FIRST_US VTIME_S(5) /* without a direct path: try again after 5, 10, 20, 40, then every 60 s */
-#define REPUNCH_MAX_US   VTIME_S(60)
-#define HOLD_MAX_US      VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
+#define REPUNCH_FIRST_US                                                                                               \
+    VTIME_S(5) /* without a direct path: try again after 5, 10, 20, 40, then                                           \
+                  every 60 s */
+#define REPUNCH_MAX_US VTIME_S(60)
+#define HOLD_MAX_US    VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
 
-#define PATH_GAP_US VTIME_S(1)
+#define PATH_GAP_US     VTIME_S(1)
+#define QUESTION_GAP_US VTIME_S(5)
 
-enum { PATHS_BURST = 32 };
+enum { PATHS_BURST = 32, QUESTIONS_BURST = 256 };
 
 static bool probes_allowed(const struct engine *e)
 {
@@ -147,7 +150,8 @@ static int find_path(const struct peer *p, uint16_t socket, const struct addr *a
     return -1;
 }
 
-/* A slot for a new address: an unused one, else the one that is least of use. */
+/* A slot for a new address: an unused one, else the one that is least of use.
+ */
 static int path_slot(const struct peer *p)
 {
     int best = -1;
@@ -163,8 +167,9 @@ static int path_slot(const struct peer *p)
     return best;
 }
 
-/* Each new address costs its owner up to PROBE_TRIES_MAX packets of ours, so a member who names one after the other
- * would use us against them: PATHS_BURST at once, then one a second. */
+/* Each new address costs its owner up to PROBE_TRIES_MAX packets of ours, so a
+ * member who names one after the other would use us against them: PATHS_BURST
+ * at once, then one a second. */
 static bool may_add_path(struct peer *p, vtime_us now)
 {
     vtime_us at = p->paths_at > now ? p->paths_at : now;
@@ -249,7 +254,8 @@ static int best_path(const struct engine *e, const struct peer *p)
             best = i;
         else if (only_port_differs(q, &p->paths[best]) && q->newest > p->paths[best].newest &&
                  q->answered_at > p->paths[best].answered_at)
-            best = i; /* the peer's NAT has given it another port: follow its newest packets */
+            best = i; /* the peer's NAT has given it another port: follow its newest
+                         packets */
     }
     return best;
 }
@@ -305,20 +311,23 @@ void checks_punch(struct engine *e, vtime_us now, struct peer *p, int path, cons
 
 /* ---- timers ---- */
 
-vtime_us checks_gap(const struct engine *e, const struct peer *p, const struct path *q)
+/* When the next question over this path is due if there is no answer to this
+ * one. */
+static vtime_us gap(const struct engine *e, const struct peer *p, const struct path *q)
 {
     if (q->state == PATH_WORKING) {
         vtime_us base = q->rtt_us > 0 ? 2 * q->rtt_us + VTIME_MS(50) : VTIME_S(1);
         return vtime_min(base << (q->tries < 4 ? q->tries : 4), VTIME_S(4));
     }
-    vtime_us gap = (vtime_us)e->rv.rtt_us + p->offer.server_rtt_us;
-    gap += gap / 4;
-    gap = gap < PROBE_GAP_MIN_US ? PROBE_GAP_MIN_US : gap;
-    gap += gap / 2 * q->tries;
-    return vtime_min(gap, PROBE_GAP_MAX_US);
+    vtime_us us = (vtime_us)e->rv.rtt_us + p->offer.server_rtt_us;
+    us += us / 4;
+    us = us < PROBE_GAP_MIN_US ? PROBE_GAP_MIN_US : us;
+    us += us / 2 * q->tries;
+    return vtime_min(us, PROBE_GAP_MAX_US);
 }
 
-/* Whether path i is to be asked: one that works only while it is what we use. */
+/* Whether path i is to be asked: one that works only while it is what we use.
+ */
 static bool is_asked(const struct peer *p, int i)
 {
     const struct path *q = &p->paths[i];
@@ -327,20 +336,47 @@ static bool is_asked(const struct peer *p, int i)
     return q->state == PATH_WORKING && i == p->chosen && p->state == PEER_LIVE;
 }
 
-/* The next path over which a Punch must go now; packet.c calls path_ask for it. */
+/* Who has never answered may be anybody: a member who names somebody else's
+ * addresses, however often, costs their owner QUESTIONS_BURST datagrams of
+ * ours, and one in QUESTION_GAP_US from then on. */
+static vtime_us question_at(const struct peer *p, const struct path *q)
+{
+    const vtime_us burst = (QUESTIONS_BURST - 1) * QUESTION_GAP_US;
+    const vtime_us turn = p->questions_at > burst ? p->questions_at - burst : 0;
+    return q->answered_at == 0 && turn > q->ask_at ? turn : q->ask_at;
+}
+
+uint64_t checks_question(struct engine *e, vtime_us now, struct peer *p, int i)
+{
+    struct path *q = &p->paths[i];
+    if ((q->state != PATH_PROBING && q->state != PATH_WORKING) || now < question_at(p, q))
+        return 0;
+    if (q->answered_at == 0)
+        p->questions_at = (p->questions_at > now ? p->questions_at : now) + QUESTION_GAP_US;
+    return path_ask(q, &e->rng, now, gap(e, p, q));
+}
+
+/* The next path over which a Punch must go now: an answer before a question,
+ * and of those who have to wait for their turn who was asked longest ago. */
 bool checks_pending(const struct engine *e, const struct peer *p, vtime_us now, int *ret_path)
 {
+    int next = -1;
     if (p->state != PEER_LIVE || p->offer.generation == 0)
         return false;
     for (int i = 0; i < PATHS_MAX; i++) {
         const struct path *q = &p->paths[i];
-        bool can_carry = i != PATH_RELAYED || relay_is_ready(e, p, now);
-        if (q->state != PATH_UNUSED && can_carry && (q->answer != 0 || (is_asked(p, i) && now >= q->ask_at))) {
+        if (q->state == PATH_UNUSED || (i == PATH_RELAYED && !relay_is_ready(e, p, now)))
+            continue;
+        if (q->answer != 0) {
             *ret_path = i;
             return true;
         }
+        if (is_asked(p, i) && now >= question_at(p, q) && (next < 0 || q->asked_at < p->paths[next].asked_at))
+            next = i;
     }
-    return false;
+    if (next >= 0)
+        *ret_path = next;
+    return next >= 0;
 }
 
 static bool direct_works(const struct peer *p)
@@ -352,8 +388,8 @@ static void repunch(struct engine *e, vtime_us now, struct peer *p)
 {
     if (direct_works(p) || now < p->repunch_at || !probes_allowed(e))
         return;
-    vtime_us gap = REPUNCH_FIRST_US << (p->repunch_tries < 4 ? p->repunch_tries : 4);
-    p->repunch_at = now + vtime_min(gap, REPUNCH_MAX_US);
+    vtime_us pause = REPUNCH_FIRST_US << (p->repunch_tries < 4 ? p->repunch_tries : 4);
+    p->repunch_at = now + vtime_min(pause, REPUNCH_MAX_US);
     if (p->repunch_tries < 255)
         p->repunch_tries++;
     for (int i = 1; i < PATHS_MAX; i++)
@@ -373,7 +409,8 @@ void checks_timers(struct engine *e, vtime_us now, struct peer *p)
         lost = path_expire(q, now, pto, i == p->chosen, waiting) || lost;
     }
     if (lost) {
-        rendezvous_soon(e, now); /* our NAT may have given us another address: the server sees it */
+        rendezvous_soon(e, now); /* our NAT may have given us another address: the
+                                    server sees it */
         checks_choose(e, now, p, "the direct path stopped answering");
     }
     repunch(e, now, p);
@@ -387,7 +424,7 @@ vtime_us checks_deadline(const struct engine *e, const struct peer *p)
     for (int i = 0; i < PATHS_MAX; i++) {
         const struct path *q = &p->paths[i];
         if (is_asked(p, i) && (i != PATH_RELAYED || relay_is_ready(e, p, e->now)))
-            at = vtime_min(at, q->ask_at);
+            at = vtime_min(at, question_at(p, q));
         if (i > 0 && q->state == PATH_WORKING)
             at = vtime_min(at, q->answered_at + CONSENT_US);
     }

@@ -86,6 +86,7 @@ struct peer {
     int chosen;        /* index, or -1: none */
     uint64_t newest;   /* highest packet number seen + 1 */
     vtime_us paths_at; /* so many new addresses have been tried: before this the next are on credit */
+    vtime_us questions_at; /* the same of questions to those who have never answered */
     vtime_us repunch_at;
     uint8_t repunch_tries;
     const char *path_reason;
@@ -271,8 +272,8 @@ void checks_punch(struct engine *e, vtime_us now, struct peer *p, int path, cons
 void checks_timers(struct engine *e, vtime_us now, struct peer *p);
 vtime_us checks_deadline(const struct engine *e, const struct peer *p);
 bool checks_pending(const struct engine *e, const struct peer *p, vtime_us now, int *ret_path);
-/* When the next question over this path is due if there is no answer to this one. */
-vtime_us checks_gap(const struct engine *e, const struct peer *p, const struct path *q);
+/* The challenge that is due over path i, which is thereby asked; 0: none. */
+uint64_t checks_question(struct engine *e, vtime_us now, struct peer *p, int i);
 void checks_init(struct engine *e, struct peer *p, vtime_us now);
 void checks_tell(struct engine *e, struct peer *p, const char *reason);
 void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *reason);

@@ -115,9 +115,7 @@ static void put_punch(struct engine *e, vtime_us now, struct peer *p, int i, str
 {
     struct path *q = &p->paths[i];
     struct frame f = {.kind = FRAME_PUNCH, .punch = {.answer = q->answer}};
-    bool asks = q->state == PATH_PROBING || q->state == PATH_WORKING;
-    if (asks && now >= q->ask_at)
-        f.punch.challenge = path_ask(q, &e->rng, now, checks_gap(e, p, q));
+    f.punch.challenge = checks_question(e, now, p, i);
     q->answer = 0;
     put(w, &f);
 }
