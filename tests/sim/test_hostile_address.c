@@ -395,9 +395,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forbidden_candidates),  cmocka_unit_test(test_one_offer),
         cmocka_unit_test(test_offer_flood),           cmocka_unit_test(test_same_offer_again),
-        cmocka_unit_test(test_spoofed_sources),       cmocka_unit_test(test_blind_answers),
-        cmocka_unit_test(test_replay_from_elsewhere), cmocka_unit_test(test_observed_lies),
-        cmocka_unit_test(test_relay_only_hides),      cmocka_unit_test(test_relay_only_and_a_liar),
+        cmocka_unit_test(test_fat_questions),         cmocka_unit_test(test_spoofed_sources),
+        cmocka_unit_test(test_blind_answers),         cmocka_unit_test(test_replay_from_elsewhere),
+        cmocka_unit_test(test_observed_lies),         cmocka_unit_test(test_relay_only_hides),
+        cmocka_unit_test(test_relay_only_and_a_liar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
