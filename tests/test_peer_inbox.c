@@ -180,6 +180,33 @@ static void test_marks(void **state)
 
 /* ---- pieces ---- */
 
+/* A piece that begins before what has been taken brings only what is new in it. */
+static void test_overlap_with_taken(void **state)
+{
+    (void)state;
+    uint8_t bytes[64], text[TEXT_BYTES_MAX];
+    struct inbox_message m;
+    size_t one = record(bytes, 1, 10), all = one + record(bytes + one, 2, 20);
+    for (size_t from = 0; from <= one; from++) {
+        struct inbox *b = inbox_new();
+        assert_int_equal(inbox_put(b, 0, bytes, one), INBOX_STORED);
+        assert_int_equal(inbox_peek(b, &m), INBOX_MESSAGE);
+        assert_int_equal(inbox_take(b, &m, text), INBOX_MESSAGE);
+        assert_int_equal(inbox_put(b, from, bytes + from, one - from), INBOX_STORED);
+        assert_int_equal(b->piece_count, 0);
+        assert_int_equal(inbox_put(b, from, bytes + from, all - 1 - from), INBOX_STORED);
+        assert_int_equal(b->piece_count, 1);
+        assert_int_equal(b->pieces[0].from, one);
+        assert_int_equal(b->pieces[0].to, all - 1);
+        assert_int_equal(inbox_peek(b, &m), INBOX_NOTHING);
+        assert_int_equal(inbox_put(b, all - 1, bytes + all - 1, 1), INBOX_STORED);
+        assert_int_equal(inbox_peek(b, &m), INBOX_MESSAGE);
+        assert_int_equal(inbox_take(b, &m, text), INBOX_MESSAGE);
+        assert_memory_equal(text, bytes + all - 20, 20);
+        free(b);
+    }
+}
+
 /* 64 gaps and no more; but what comes next in order is always let in, or the stream would stand still. */
 static void test_pieces(void **state)
 {
@@ -330,8 +357,13 @@ static void test_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records), cmocka_unit_test(test_records_slowly), cmocka_unit_test(test_credit),
-        cmocka_unit_test(test_marks),   cmocka_unit_test(test_pieces),         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_records_slowly),
+        cmocka_unit_test(test_credit),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_overlap_with_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -296,6 +296,46 @@ static void test_pop_trims(void **state)
     free(p);
 }
 
+static void test_what_lost_says(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new();
+    for (int i = 0; i < 5; i++)
+        address(p, 0, 98);
+    outbox_sent(&p->o, 0, 500);
+    outbox_pop(&p->o);
+    assert_false(outbox_lost(&p->o, 0, 100)); /* receipted */
+    assert_true(outbox_lost(&p->o, 50, 51));  /* all but a byte of it */
+    assert_true(outbox_lost(&p->o, 101, 10)); /* touches what is lost */
+    assert_true(outbox_lost(&p->o, 100, 5));  /* known already: it has to be sent all the same */
+    assert_int_equal(p->o.lost_count, 1);
+    outbox_sent(&p->o, 100, 11);
+    for (uint64_t n = 0; n < OUTBOX_LOST_MAX; n++)
+        assert_true(outbox_lost(&p->o, 101 + 2 * n, 1));
+    assert_int_equal(p->o.lost_count, OUTBOX_LOST_MAX);
+    assert_true(outbox_lost(&p->o, 450, 1)); /* no room to tell it apart */
+    free(p);
+}
+
+static void test_starved(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new();
+    assert_false(outbox_is_starved(&p->o));
+    for (int i = 0; i < 5; i++)
+        address(p, 0, TEXT_BYTES_MAX);
+    assert_false(outbox_is_starved(&p->o)); /* there is credit still */
+    outbox_sent(&p->o, 0, CREDIT_BYTES - 1);
+    assert_false(outbox_is_starved(&p->o));
+    outbox_sent(&p->o, CREDIT_BYTES - 1, 1);
+    assert_true(outbox_is_starved(&p->o));
+    p->o.limit = p->o.end;
+    assert_false(outbox_is_starved(&p->o));
+    outbox_sent(&p->o, CREDIT_BYTES, (size_t)(p->o.end - CREDIT_BYTES));
+    assert_false(outbox_is_starved(&p->o)); /* all said: it needs no more */
+    free(p);
+}
+
 static void test_was_sent(void **state)
 {
     (void)state;
@@ -472,10 +512,10 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_room),          cmocka_unit_test(test_collect),   cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_read),          cmocka_unit_test(test_credit),    cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_lost_overflow), cmocka_unit_test(test_pop_trims), cmocka_unit_test(test_was_sent),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_room),           cmocka_unit_test(test_collect),   cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_read),           cmocka_unit_test(test_credit),    cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_lost_overflow),  cmocka_unit_test(test_pop_trims), cmocka_unit_test(test_was_sent),
+        cmocka_unit_test(test_what_lost_says), cmocka_unit_test(test_starved),   cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,6 +179,10 @@ static void test_frame(void **state)
     assert_int_equal(f.ranges[1].last, 3);
     assert_true(received_ack(&r, 1000 + VTIME_S(11), &f)); /* the schema's bound */
     assert_int_equal(f.delay_us, 10000000);
+    struct received first = {0};
+    received_add(&first, 1000, 0, true, DELAY);
+    assert_true(received_ack(&first, 1500, &f));
+    assert_int_equal(f.delay_us, 500);
 }
 
 int main(void)

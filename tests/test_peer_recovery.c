@@ -282,7 +282,9 @@ static void test_slow_start_and_reduction(void **state)
     struct rig g;
     start(&g);
     assert_int_equal(g.r.window, 12000);
-    send_many(&g, 10);
+    send_many(&g, 9);
+    assert_true(recovery_window_open(&g.r)); /* for one more of the largest */
+    send_many(&g, 1);
     assert_false(recovery_window_open(&g.r));
     g.now += VTIME_MS(50);
     ack_range(&g, 0, 0, 0);
@@ -392,6 +394,8 @@ static void test_pacing(void **state)
     vtime_us until = g.now + VTIME_S(1); /* ten round trips of ten packets, a quarter faster: 125 */
     while (recovery_pace_at(&g.r) <= until) {
         g.now = recovery_pace_at(&g.r);
+        assert_true(recovery_may_send(&g.r, g.now));
+        assert_false(recovery_may_send(&g.r, g.now - 1));
         sent += burst(&g);
     }
     assert_in_range(sent, 122, 126);

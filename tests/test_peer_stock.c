@@ -124,6 +124,31 @@ static void test_no_savings(void **state)
     assert_true(stock_deadline(&s) == now + VTIME_S(30));
 }
 
+/* The time for a refill begins with the first share that is missing, and later ones do not put it off. */
+static void test_when(void **state)
+{
+    (void)state;
+    struct stock s = stock_of("foo", 0);
+    s.refilled = STOCK_FREE_IN_ALL;
+    const vtime_us quiet[] = {VTIME_S(3600), VTIME_S(5)};
+    vtime_us now = VTIME_S(1);
+    for (size_t i = 0; i < COUNT(quiet); i++) {
+        now += quiet[i];
+        vtime_us due = now + VTIME_S(30);
+        assert_true(spend(&s, now));
+        assert_true(stock_deadline(&s) == due);
+        assert_true(spend(&s, now + VTIME_S(10)));
+        assert_true(stock_deadline(&s) == due);
+        assert_false(stock_refill(&s, &dice_rng, due - 1));
+        assert_true(stock_refill(&s, &dice_rng, due));
+        assert_true(stock_deadline(&s) == due + VTIME_S(30));
+        now = due + VTIME_S(30);
+        assert_true(stock_refill(&s, &dice_rng, now));
+        assert_true(stock_deadline(&s) == VTIME_NEVER);
+        now += VTIME_S(30);
+    }
+}
+
 /* Runs that confirm cost nothing, however many there are. */
 static void test_confirmed(void **state)
 {
@@ -235,9 +260,10 @@ static void test_new_keyword(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shares),     cmocka_unit_test(test_fast),          cmocka_unit_test(test_slow),
-        cmocka_unit_test(test_no_savings), cmocka_unit_test(test_confirmed),     cmocka_unit_test(test_confirmed_late),
-        cmocka_unit_test(test_reflection), cmocka_unit_test(test_budget_random), cmocka_unit_test(test_new_keyword),
+        cmocka_unit_test(test_shares),         cmocka_unit_test(test_fast),       cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_no_savings),     cmocka_unit_test(test_when),       cmocka_unit_test(test_confirmed),
+        cmocka_unit_test(test_confirmed_late), cmocka_unit_test(test_reflection), cmocka_unit_test(test_budget_random),
+        cmocka_unit_test(test_new_keyword),
     };
     dice_seed(&dice_rng, 1);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,9 +30,7 @@ static void note(struct received *r, uint64_t number)
     if (i == r->count || number > r->ranges[i].last + 1) {
         insert(r, i, number);
     } else if (number == r->ranges[i].last + 1) {
-        r->ranges[i].last = number;
-        if (i > 0)
-            merge_down(r, i - 1);
+        r->ranges[i].last = number; /* had it touched the range above, that one would have been found */
     } else if (number + 1 == r->ranges[i].first) {
         r->ranges[i].first = number;
         merge_down(r, i);
