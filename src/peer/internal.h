@@ -116,6 +116,7 @@ struct rendezvous {
     struct addr observed;
     struct request requests[REQUESTS_MAX];
     unsigned request_next;
+    vtime_us renewed_at;   /* 0: never */
     vtime_us renew_at;     /* leave and register as somebody new; VTIME_NEVER */
     uint32_t secret_count; /* of secrets that we have had */
     vtime_us register_at, gap_us;
@@ -219,6 +220,7 @@ void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refus
 void rendezvous_server_leaves(struct engine *e, vtime_us now);
 void rendezvous_soon(struct engine *e, vtime_us at); /* refresh no later than that */
 bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+void rendezvous_silence(struct engine *e, vtime_us now);
 bool rendezvous_leave(struct engine *e, struct engine_out *ret);
 vtime_us rendezvous_deadline(const struct engine *e);
 bool rendezvous_from_server(const struct engine *e, const struct addr *from);

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNREACHABLE_US VTIME_S(2)  /* say so when the first Register has had no answer so long: four were sent */
-#define LOST_US        VTIME_S(5)  /* the same for a server that did answer: ten were sent */
-#define RETRY_BUSY_US  VTIME_S(10) /* after a refusal that names no time */
-#define REFILL_WAIT_US VTIME_S(1)  /* new shares go with a refresh this soon: later than a whole introduction */
+#define UNREACHABLE_US  VTIME_S(2)  /* say so when the first Register has had no answer so long: four were sent */
+#define LOST_US         VTIME_S(5)  /* the same for a server that did answer: ten were sent */
+#define RETRY_BUSY_US   VTIME_S(10) /* after a refusal that names no time */
+#define RENEW_GAP_US    VTIME_S(120)
+#define RENEW_JITTER_US VTIME_S(10) /* not both at once: the second finds the first's new registration */
+#define REFILL_WAIT_US  VTIME_S(1)  /* new shares go with a refresh this soon: later than a whole introduction */
 
 enum {
     ADDR_TRIES = 3,  /* unanswered Registers before the server's next address */
@@ -343,12 +345,27 @@ bool rendezvous_leave(struct engine *e, struct engine_out *ret)
 static bool renew(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     e->rv.renew_at = VTIME_NEVER;
+    e->rv.renewed_at = now;
     e->rv.register_at = now;
     if (!e->rv.has_secret || e->live > 0)
         return false;
     bool sent = rendezvous_leave(e, ret);
     forget_registration(e);
     return sent;
+}
+
+/* A run ended in silence: if the other was a friend whose packets were lost, the server takes the two for strangers
+ * and will not introduce these two registrations again. Whoever has nobody else becomes a new one, not often: each
+ * time every stranger that we have met costs a share again. */
+void rendezvous_silence(struct engine *e, vtime_us now)
+{
+    struct rendezvous *rv = &e->rv;
+    if (e->live > 0)
+        return;
+    vtime_us at = now + rng_below(&e->rng, (uint32_t)RENEW_JITTER_US);
+    if (rv->renewed_at != 0 && at < rv->renewed_at + RENEW_GAP_US)
+        at = rv->renewed_at + RENEW_GAP_US;
+    rv->renew_at = vtime_min(rv->renew_at, at);
 }
 
 bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
@@ -359,8 +376,8 @@ bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (stock_refill(&e->stock, &e->rng, now))
         rendezvous_soon(e, now + REFILL_WAIT_US);
     tell_trouble(e, now);
-    if (now >= rv->renew_at)
-        return renew(e, now, ret);
+    if (now >= rv->renew_at && renew(e, now, ret))
+        return true;
     if (now < rv->register_at)
         return false;
     next_address(e);

@@ -304,12 +304,18 @@ static bool starves(const struct engine *e, const struct peer *p)
     return p->state == PEER_LIVE && p->starved_since != VTIME_NEVER && e->live > 1;
 }
 
+static void run_was_silent(struct engine *e, vtime_us now)
+{
+    e->count.silent++;
+    rendezvous_silence(e, now);
+}
+
 void session_timers(struct engine *e, vtime_us now, struct peer *p)
 {
     struct peer_context context = {e, p};
     if (p->state == PEER_RUN && now >= p->since + RUN_US) {
         if (!p->counted_wrong)
-            e->count.silent++;
+            run_was_silent(e, now);
         session_free(e, p);
         return;
     }
