@@ -1,7 +1,7 @@
 """One cell of the matrix: two people in a small internet of their own. usage: cell.py BUILD SPEC     (inside private.sh)
 
-SPEC is JSON: layout, a, b, carriers (kinds of NAT), story (a function below), expect ("direct", "relay" or "inside": a
-path that does not leave the home or the carrier), delay_ms of each edge, wan (options of the program `wan`).
+SPEC is JSON: layout, a, b, carriers (kinds of NAT), story (a function of stories.py), expect ("direct", "relay", "inside": a
+path that does not leave the home or the carrier, or "any"), delay_ms of each edge, wan (options of the program `wan`).
 The last line of the output is the result as JSON. Status 1: something was not as it must be, 75: not possible here.
 
 The path is judged by what the wan counts while chat flows, and times are those of packets in the wan's trace; what the
@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-import expect
-from lab import PUBLIC, SERVER, Client, Failure, Lab, Wan
+import stories
+from lab import Client, Failure, Lab, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -22,7 +22,6 @@ ROUND_MESSAGES = 8
 ROUND_BYTES = 700
 DIRECT_WITHIN_S = 10.0
 RELAY_FOR_S = 6.0      # so long no direct path may come up where none is expected
-SEEN_WITHIN_S = 0.05   # a client says what it has got so long after it arrived, at most (and a busy machine allows)
 
 
 def side_of(address):
@@ -34,7 +33,7 @@ def side_of(address):
 
 class Cell:
     def __init__(self, build, spec):
-        self.spec = spec
+        self.spec, self.here = spec, HERE
         status = subprocess.run([HERE + "/internet.sh", spec["layout"], spec["a"], spec["b"], *spec["carriers"]],
                                 check=False).returncode
         if status:
@@ -110,6 +109,18 @@ class Cell:
             return "inside"
         return "mixed"
 
+    def find_path(self):
+        """Waits for what is expected, or long enough to know that it does not come."""
+        expected = self.spec["expect"]
+        if expected == "relay":
+            self.stay_relayed()
+        elif expected == "any":
+            self.lab.serve_until(lambda: all(c.is_direct() for c in self.both()), time.monotonic() + DIRECT_WITHIN_S)
+            expected = "direct" if all(c.is_direct() for c in self.both()) else "relay"
+        else:
+            self.become_direct()
+        self.expect_path(expected)
+
     def expect_path(self, expected):
         path = self.chat()
         if path != expected:
@@ -138,7 +149,7 @@ class Cell:
     # ---- times ----
 
     def tell_times(self):
-        """In ms from bob's first packet; rounds are round trips to the server, of both the same."""
+        """In ms from bob's first packet; and how many datagrams it took."""
         trace = self.wan.trace()
         observed = {}
         for c in self.both():
@@ -146,7 +157,6 @@ class Cell:
             observed[c.name] = address, int(port)
         began = min(p["sent"] for (src, dst), packets in trace.items() if side_of(dst) == "server"
                     for p in packets if (src, p["ports"][0]) == observed["bob"])
-        inside = self.result.get("path") == "inside"
 
         def arrival(client, event, sides):
             """Of the packet that made the client say this. Its port is not asked for: a NAT may have changed it."""
@@ -156,108 +166,40 @@ class Cell:
             return max(times) if times else None
 
         def latest(events, sides):
-            if any(event is None for event in events):
-                return None
             at = [arrival(c, event, sides) for c, event in zip(self.both(), events)]
-            if None in at:
-                return None
-            return round(1000 * (max(at) - began), 1)
+            return None if None in at else max(at)
+
+        def ms(at):
+            return None if at is None else round(1000 * (at - began), 1)
 
         first = [c.all("message")[0] for c in self.both()]
-        self.result["message_ms"] = latest(first, ("server", "a", "b"))
-        self.result["message_seen_ms"] = round(1000 * (max(e["at"] for e in first) - began), 1)
+        self.result["message_ms"] = ms(latest(first, ("server", "a", "b")))
+        self.result["message_seen_ms"] = ms(max(e["at"] for e in first))
         direct = [next((e for e in c.all("path") if e["path"] in ("direct", "lan")), None) for c in self.both()]
-        if None not in direct:
-            seen = round(1000 * (max(e["at"] for e in direct) - began), 1)
-            self.result["direct_ms"] = seen if inside else latest(direct, ("a", "b"))
-            self.result["direct_seen_ms"] = seen
+        if None in direct:
+            return
+        seen = max(e["at"] for e in direct)
+        direct_at = seen if self.result.get("path") == "inside" else latest(direct, ("a", "b"))
+        self.result["direct_ms"], self.result["direct_seen_ms"] = ms(direct_at), ms(seen)
+        until_then = [tuple(side_of(end) for end in ends) for ends, packets in trace.items() for p in packets
+                      if direct_at and began <= p["sent"] <= direct_at]
+        self.result["server_datagrams"] = sum("server" in way for way in until_then)
+        self.result["peer_datagrams"] = sum("server" not in way and "hop" not in way for way in until_then)
+
+    def tell_probes(self):
+        """All that went from home to home: with a relayed pair those are the attempts."""
+        homes = {("a", "b"): "ann", ("b", "a"): "bob"}
+        for ends, pair in self.wan.counts().items():
+            who = homes.get(tuple(side_of(end) for end in ends))
+            if who:
+                self.result.setdefault(who, {})["to_home"] = {k: pair[k] for k in ("sent", "arrived", "expired")}
 
     def tell_ends(self):
         for c in self.both():
             path, nat = c.last("path"), c.last("nat")
-            self.result[c.name] = {"path": path["path"], "reason": path["reason"], "address": path.get("address"),
-                                   "nat": {k: nat[k] for k in ("mapping", "filtering", "ports")} if nat else None}
-
-
-# ---- the stories ----
-
-def story_pair(cell):
-    """Two people meet and talk."""
-    cell.meet()
-    if cell.spec["expect"] == "relay":
-        cell.stay_relayed()
-    else:
-        cell.become_direct()
-    cell.expect_path(cell.spec["expect"])
-
-
-def story_server_dies(cell):
-    """A direct chat does not need the server."""
-    cell.meet()
-    cell.become_direct()
-    cell.server.kill()
-    cell.expect_path("direct")
-    cell.expect_path("direct")
-
-
-def story_nat_forgets(cell):
-    """A router loses its table under a live chat; `speaker` is the first to say something after it."""
-    cell.meet()
-    cell.become_direct()
-    cell.expect_path("direct")
-    cell.lab.in_host("home-" + cell.spec["side"], "conntrack", "-F")
-    speaker, reader = cell.both() if cell.spec["speaker"] == "ann" else cell.both()[::-1]
-    began = time.monotonic()
-    speaker.tell(send="are you there?", id=2)
-    cell.lab.wait(lambda: "are you there?" in reader.texts() and speaker.all("delivered", id=2), "it is delivered")
-    cell.result["delivered_s"] = round(time.monotonic() - began, 3)
-    cell.expect_path_again("direct")
-
-
-def story_bad_line(cell):
-    """Loss, jitter, packets twice and out of order, all the time."""
-    cell.meet()
-    cell.become_direct(40)
-    for _ in range(3):
-        cell.chat()
-    # What is repeated goes over the relay as well, so the path is counted in calm.
-    cell.wan.ask("set loss 0 jitter 0 duplicate 0 reorder 0")
-    cell.expect_path_again("direct")
-
-
-def story_early_packet(cell):
-    """The server's first envelope to bob gets lost, so that ann's first packet is at bob's router before bob has sent
-    anything to her."""
-    signal = "2a"
-    cell.meet(before_bob=lambda: cell.wan.ask("lose %s %s 1 %s" % (SERVER, PUBLIC["b"], signal)))
-    if cell.spec["expect"] == "relay":
-        cell.stay_relayed()
-    else:
-        cell.become_direct()
-    cell.expect_path(cell.spec["expect"])
-
-
-def story_silence(cell):
-    """Nobody says anything for longer than a router remembers; what is waited for is two questions each way."""
-    cell.meet()
-    cell.become_direct()
-    cell.expect_path("direct")
-    paths = [len(c.all("path")) for c in cell.both()]
-
-    def asked():
-        counts = cell.wan.counts()
-        return [counts[ends]["arrived"] for ends in ((PUBLIC["a"], PUBLIC["b"]), (PUBLIC["b"], PUBLIC["a"]))]
-
-    before, began = asked(), time.monotonic()
-    remembered_s = int(expect.described(cell.spec["a"])["timeout"])
-    while min(now - then for now, then in zip(asked(), before)) < 4 or time.monotonic() - began < 2 * remembered_s:
-        cell.lab.serve_until(lambda: False, time.monotonic() + 0.5)
-    cell.expect_path("direct")
-    if [len(c.all("path")) for c in cell.both()] != paths:
-        raise Failure("the path did not live through the silence")
-
-
-STORIES = {name[len("story_"):]: story for name, story in globals().items() if name.startswith("story_")}
+            self.result.setdefault(c.name, {}).update(
+                path=path["path"], reason=path["reason"], address=path.get("address"),
+                nat={k: nat[k] for k in ("mapping", "filtering", "ports")} if nat else None)
 
 
 def main():
@@ -266,8 +208,9 @@ def main():
     cell = Cell(build, spec)
     try:
         cell.start_wan()
-        STORIES[spec["story"]](cell)
+        getattr(stories, spec["story"])(cell)
         cell.tell_times()
+        cell.tell_probes()
         cell.tell_ends()
         cell.end()
     except Failure as why:

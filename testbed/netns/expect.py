@@ -4,11 +4,12 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# What the engine can do beyond candidates, checks and learnt addresses. Put a technique here when the engine has it,
+# What the engine can do beyond candidates, checks and learnt addresses. Put a word here when the engine has learnt it,
 # and the cells that need it are expected to be direct.
-#   "prediction"     of a sequential NAT's next ports
-#   "birthday"       256 sockets against random ports
-#   "fresh-sockets"  out of a poisoned port
+#   "prediction"      of a sequential NAT's next ports
+#   "birthday"        256 sockets against random ports
+#   "fresh-sockets"   out of a poisoned port
+#   "classification"  the clients' `nat` events say what the probe finds
 ENGINE_HAS = frozenset()
 
 
@@ -21,21 +22,36 @@ def described(kind):
 
 def kinds():
     """In the order of the matrix, easy ones first."""
-    return ["none", "firewall", "full-cone", "cgn", "address-restricted", "port-restricted", "linux", "open-input",
-            "short-timeout", "few-sessions", "sequential", "symmetric"]
+    return ["none", "full-cone", "cgn", "address-restricted", "firewall", "port-restricted", "linux", "open-input",
+            "short-timeout", "few-sessions", "sequential", "symmetric", "few-sessions-random"]
 
 
-def group(kind):
+# From lax to strict; of two NATs in a row the stricter one is what others see.
+STRICTNESS = ["none", "endpoint-independent", "address-dependent", "address-and-port-dependent"]
+
+
+def behind(chain):
+    """What a probe must find behind these NATs, the one at home first."""
+    described_all = [described(kind) for kind in chain]
+
+    def strictest(word):
+        return max((d[word] for d in described_all), key=STRICTNESS.index)
+
+    # The last NAT that gives ports decides which.
+    ports = next((d["ports"] for d in reversed(described_all) if d.get("ports", "preserved") != "preserved"), "preserved")
+    return {"mapping": strictest("mapping"), "filtering": strictest("filtering"), "ports": ports}
+
+
+def group(nat):
     """easy: it lets in, or can be told of; strict: one port, but only for who was written to; sequential; random."""
-    d = described(kind)
-    if d["mapping"] in ("none", "endpoint-independent"):
-        return "strict" if d["filtering"] == "address-and-port-dependent" else "easy"
-    return d["ports"]
+    if nat["mapping"] in ("none", "endpoint-independent"):
+        return "strict" if nat["filtering"] == "address-and-port-dependent" else "easy"
+    return nat["ports"]
 
 
-def need(kind_a, kind_b):
+def need(chain_a, chain_b):
     """None: direct by candidates and what packets show; a technique; or "impossible"."""
-    groups = {group(kind_a), group(kind_b)}
+    groups = {group(behind(chain_a)), group(behind(chain_b))}
     if "easy" in groups or groups == {"strict"}:
         return None
     if "random" not in groups:
@@ -43,5 +59,11 @@ def need(kind_a, kind_b):
     return "birthday" if "strict" in groups else "impossible"
 
 
-def expected(needed):
-    return "direct" if needed is None or needed in ENGINE_HAS else "relay"
+def path(needed, chains=()):
+    """direct, relay, or any where the engine may give up to spare a small router."""
+    if needed is None:
+        return "direct"
+    if needed not in ENGINE_HAS:
+        return "relay"
+    small = any("sessions" in described(kind) for chain in chains for kind in chain)
+    return "any" if small and needed == "birthday" else "direct"

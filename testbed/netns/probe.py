@@ -1,6 +1,9 @@
 """Finds out what kind of NAT somebody is behind, in RFC 4787's terms, and shares no code with what it is there to judge.
 
 usage: probe.py serve                                  four UDP sockets: two addresses x two ports
+       probe.py bystand SERVER                         30 flows that live, and a new one each second, for ever
+       probe.py talk SERVER_1 SERVER_2                 orders on stdin: {"send": [ADDRESS, PORT], "name": N} or {}; tells
+                                                       where it is seen, and after each order what has come to it
        probe.py ask SERVER_1 SERVER_2 [timeout] [sessions]     prints what it found, as JSON
 
 The path to the server must neither lose nor reorder. That is what makes waiting unnecessary: to find that nothing comes
@@ -50,6 +53,7 @@ class Probe:
         self.next_id = 1
         self.keep = []  # a closed socket's port could be given to another
         self.flows = set()
+        self.strays = set()  # what came to a socket and was no answer
 
     def socket(self):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -79,6 +83,8 @@ class Probe:
                 seen = tuple(answer["seen"])
             elif answer["id"] == number:
                 names.add(answer["name"])
+            else:
+                self.strays.add(answer["name"])
         if listen:
             names |= set(received(listen))
         return seen, names
@@ -186,6 +192,36 @@ def sessions(probe, attempts=400):
     return len(probe.flows) + count
 
 
+def bystand(probe, flows=30):
+    """A line of JSON each second: how many of the first flows have ever not been answered, and whether a new one was."""
+    old = [probe.socket() for _ in range(flows)]
+    for s in old:
+        probe.seen(s)
+    print("ready", flush=True)
+    began, broken = time.monotonic(), 0
+    question = json.dumps({"id": 0, "steps": [{"name": "still there"}]}).encode()
+    while True:
+        new = probe.socket()
+        for s in (*old, new):
+            s.sendto(question, probe.server(0, 0))
+        time.sleep(1)  # the pace; an answer has this long to come
+        broken += sum(not received(s) for s in old)
+        line = {"at": round(time.monotonic() - began, 1), "broken": broken, "new": bool(received(new))}
+        print(json.dumps(line), flush=True)
+
+
+def talk(probe):
+    s = probe.socket()
+    local = local_address(probe.servers[0]), s.getsockname()[1]
+    print(json.dumps({"local": local, "seen": probe.seen(s)}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "send" in order:
+            s.sendto(json.dumps({"id": -1, "name": order["name"]}).encode(), tuple(order["send"]))
+        probe.seen(s)  # a fence, for what was sent, too: the server is as far as anybody
+        print(json.dumps({"got": sorted(probe.strays)}), flush=True)
+
+
 def ask(servers, wanted):
     probe = Probe(servers)
     found = {"mapping": mapping(probe), "filtering": filtering(probe), "ports": ports(probe),
@@ -197,7 +233,7 @@ def ask(servers, wanted):
         found["timeout"] = timeout(probe)
     if "sessions" in wanted:
         found["sessions"] = sessions(probe)
-    print(json.dumps(found))
+    print(json.dumps(found), flush=True)
 
 
 def main():
@@ -205,6 +241,10 @@ def main():
     try:
         if word == "serve":
             serve(rest)
+        elif word == "talk":
+            talk(Probe(rest))
+        elif word == "bystand":
+            bystand(Probe(rest))
         elif word == "ask":
             ask(rest[:2], rest[2:])
         else:

@@ -1,4 +1,9 @@
-"""Probes one kind of NAT. usage: verify.py BUILD KIND [timeout] [sessions]     (inside private.sh); prints what it found."""
+"""Looks whether a small internet is what it says, with the probe. usage: verify.py BUILD SPEC     (inside private.sh)
+
+SPEC is JSON: layout, a, b, carriers, and wanted: what else the probe is to find out; or harm. Prints, as JSON, what ann's probe
+has found and bob's; whether both have the same address outside; and who reaches whom, after bob has sent something to
+where ann is seen: "local" (at bob's own address) and "public" (where bob is seen).
+"""
 import json
 import os
 import subprocess
@@ -8,28 +13,78 @@ from lab import Failure, Lab, Program, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVERS = ["203.0.113.1", "203.0.113.2"]
+PROBE = [sys.executable, HERE + "/probe.py"]
+
+
+class Talker(Program):
+    """probe.py talk: does what it is told and answers with a line."""
+
+    def __init__(self, lab, host):
+        super().__init__(lab, host, [*PROBE, "talk", *SERVERS])
+        self.lab.wait(lambda: self.lines, host + " has an address")
+        start = json.loads(self.lines[0])
+        self.local, self.seen = start["local"], start["seen"]
+
+    def order(self, **order):
+        had = len(self.lines)
+        self.child.stdin.write(json.dumps(order).encode() + b"\n")
+        self.child.stdin.flush()
+        self.lab.wait(lambda: len(self.lines) > had, self.name + " has done it")
+        return json.loads(self.lines[had])
+
+
+def who_reaches_whom(lab):
+    ann, bob = Talker(lab, "ann"), Talker(lab, "bob")
+    bob.order(send=ann.seen, name="opener")
+    ann.order(send=bob.seen, name="public")
+    ann.order(send=bob.local, name="local")
+    return bob.order()["got"]
+
+
+def harm(lab):
+    """Somebody fills ann's router: do the bystanders notice?"""
+    others = Program(lab, "ann", [*PROBE, "bystand", SERVERS[0]])
+    lab.wait(lambda: len(others.lines) > 2, "the bystanders have their flows")
+    hog = Program(lab, "ann", [*PROBE, "ask", *SERVERS, "sessions"])
+    hog.may_end = True
+    lab.wait(lambda: not json.loads(others.lines[-1]).get("new", True), "a new flow fails")
+    return json.loads(others.lines[-1])
+
+
+def verify(lab, spec):
+    Wan(lab, {"server": 0, "a": 2, "b": 2}, {})
+    server = Program(lab, "server", [*PROBE, "serve", *SERVERS])
+    lab.wait(lambda: server.lines, "the probe's server is ready")
+    if "harm" in spec:
+        return harm(lab)
+    found = {}
+    for host in ("ann", "bob"):
+        asking = Program(lab, host, [*PROBE, "ask", *SERVERS, *spec["wanted"].get(host, [])])
+        asking.may_end = True
+        lab.wait(lambda: asking.lines, "the probe has found something", 80)
+        found[host] = json.loads(asking.lines[0])
+        if "error" in found[host]:
+            raise Failure(found[host]["error"])
+    found["one address"] = found["ann"].pop("address") == found["bob"].pop("address")
+    if not spec["wanted"]:  # they may have left no room for more
+        found["reaches"] = who_reaches_whom(lab)
+    return found
 
 
 def main():
-    build, kind, *wanted = sys.argv[1:]
-    status = subprocess.run([HERE + "/internet.sh", "homes", kind, "none"], check=False).returncode
+    build, spec = sys.argv[1], json.loads(sys.argv[2])
+    status = subprocess.run([HERE + "/internet.sh", spec["layout"], spec["a"], spec["b"], *spec["carriers"]],
+                            check=False).returncode
     if status:
         sys.exit(status)
-    lab = Lab(build, time_max_s=90)
-    probe = [sys.executable, HERE + "/probe.py"]
+    lab = Lab(build, time_max_s=120)
     try:
-        Wan(lab, {"server": 0, "a": 2, "b": 2}, {})
-        server = Program(lab, "server", [*probe, "serve", *SERVERS])
-        lab.wait(lambda: server.lines, "the probe's server is ready")
-        asking = Program(lab, "ann", [*probe, "ask", *SERVERS, *wanted])
-        lab.wait(lambda: asking.lines, "the probe has found something", 90)
-        print(asking.lines[0], flush=True)
-        status = 0
+        result = verify(lab, spec)
     except Failure as failure:
         lab.say_what_failed()
-        print(json.dumps({"error": str(failure)}), flush=True)
-        status = 1
-    os._exit(status)
+        result = {"failure": str(failure)}
+    print(json.dumps(result), flush=True)
+    os._exit(1 if "failure" in result else 0)
 
 
 if __name__ == "__main__":

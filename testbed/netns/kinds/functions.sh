@@ -30,3 +30,9 @@ let_in_answers() {
     iptables -A FORWARD -i wan -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
     iptables -A FORWARD -i wan -j DROP
 }
+
+# What would be one flow more is dropped.
+few_sessions() { # COUNT
+    iptables -A FORWARD -o wan -p udp -m conntrack --ctstate NEW \
+        -m connlimit --connlimit-above "$1" --connlimit-mask 0 -j DROP
+}

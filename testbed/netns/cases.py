@@ -1,0 +1,230 @@
+"""Which cells there are, and what makes each of them good."""
+import json
+import os
+
+import expect
+
+BUILD = os.environ.get("P2P_BUILD", "build")
+
+# One way to the middle of the wan: R = 50 ms to the server, P = 100 ms between the two.
+EVEN_MS = {"server": 0, "a": 25, "b": 25}
+UNEVEN_MS = {"server": 0, "a": 5, "b": 60}
+UNEVEN_OTHER_WAY_MS = {"server": 0, "a": 60, "b": 5}
+BAD_LINE = {"loss": 10, "jitter": 20, "duplicate": 2, "reorder": 2, "overtake": 30}
+
+STARTING_MS = 50.0    # for two programs to start and compute, on a busy machine
+DATAGRAMS_MAX = 12    # of an easy pair: between the peers until both have validated, and as many with the server
+
+# One kind of each class, all of them against each other, and single pairs with the others.
+CLASSES = ["address-restricted", "port-restricted", "linux", "sequential", "symmetric"]
+SINGLES = [("none", "none"), ("none", "symmetric"), ("full-cone", "full-cone"), ("full-cone", "symmetric"),
+           ("cgn", "symmetric"), ("firewall", "firewall"), ("firewall", "symmetric"), ("sequential", "firewall"),
+           ("open-input", "port-restricted"), ("open-input", "open-input"), ("symmetric", "open-input"),
+           ("few-sessions", "linux"), ("few-sessions", "few-sessions-random")]
+
+
+class Job:
+    patient = False  # most of its time it waits, by design
+
+    def judge(self, result):
+        """Why it is not good; None: it is."""
+        return result.get("failure") or self.find_fault(result)
+
+
+class Cell(Job):
+    def __init__(self, name, layout, a, b, carriers=(), story="pair", path=None, needed=None, patient=False, **more):
+        self.name, self.patient = name, patient
+        two = list(carriers) * 2 if layout == "carriers" else [*carriers, *carriers]
+        self.chains = ([a, *two[:1]], [b, *two[1:2]])
+        self.needed = needed or (expect.need(*self.chains) if path is None else None)
+        self.spec = {"layout": layout, "a": a, "b": b, "carriers": list(carriers), "story": story,
+                     "expect": path or expect.path(self.needed, self.chains), "delay_ms": EVEN_MS, "wan": {},
+                     "time_max_s": 120, **more}
+        self.argv = ["cell.py", BUILD, json.dumps(self.spec)]
+
+    def round_trips_ms(self):
+        delays = self.spec["delay_ms"]
+        sides = ("a", "b") if self.spec["layout"] in ("homes", "carriers") else ("a", "a")
+        return [2 * (delays[side] + delays["server"]) for side in sides]
+
+    def unit_ms(self):
+        """R, where the two are not the same their mean."""
+        return sum(self.round_trips_ms()) / 2
+
+    def floor_ms(self):
+        """T of DESIGN: no message is readable at both ends before."""
+        a, b = self.round_trips_ms()
+        return max(a + b, 1.5 * b + 0.5 * a)
+
+    def find_fault(self, result):
+        if self.spec["story"] == "pair":
+            if result["message_ms"] > self.floor_ms() + STARTING_MS:
+                return "the first message took %.0f ms; %.0f are allowed" % (result["message_ms"],
+                                                                           self.floor_ms() + STARTING_MS)
+            if result["path"] == "direct" and self.needed is None:
+                for what in ("peer_datagrams", "server_datagrams"):
+                    if result[what] > DATAGRAMS_MAX:
+                        return "%s: %d" % (what, result[what])
+        if "classification" in expect.ENGINE_HAS:
+            for who, chain in zip(("ann", "bob"), self.chains):
+                if result[who]["nat"] != expect.behind(chain):
+                    return "%s says the NAT is %s" % (who, result[who]["nat"])
+        return None
+
+    def told(self, result):
+        marker = " (needs %s)" % self.needed if self.needed and result.get("path") == "relay" else ""
+        words = [result.get("path", "") + marker]
+        for what in ("message", "direct"):
+            if result.get(what + "_ms") is not None:
+                words.append("%s %.1f R" % (what, result[what + "_ms"] / self.unit_ms()))
+        if "peer_datagrams" in result:
+            words.append("%(peer_datagrams)d+%(server_datagrams)d datagrams" % result)
+        if "delivered_s" in result:
+            words.append("delivered after %.2f s" % result["delivered_s"])
+        if "again_s" in result:
+            words.append("direct again after %.2f s" % result["again_s"])
+        if "bystanders" in result:
+            words.append("bystanders %s" % result["bystanders"])
+        return ", ".join(words)
+
+
+class Probe(Job):
+    """Is a kind of NAT what its name says?"""
+
+    WORDS = ("mapping", "filtering", "ports", "hairpin", "poisoned", "timeout", "sessions")
+
+    def __init__(self, kind):
+        self.name, self.kind = "probe/" + kind, kind
+        self.said = expect.described(kind)
+        self.patient = "timeout" in self.said
+        wanted = {"ann": [word for word in ("timeout", "sessions") if word in self.said]}
+        spec = {"layout": "homes", "a": kind, "b": "none", "carriers": [], "wanted": wanted}
+        self.argv = ["verify.py", BUILD, json.dumps(spec)]
+
+    def find_fault(self, result):
+        wrong = []
+        for word in self.WORDS:
+            found, said = str(result["ann"].get(word, "no")), self.said.get(word, "no")
+            if word == "timeout" and said != "no":
+                said = "25"  # the first pause of the probe that is longer
+            if word in ("ports", "hairpin") and self.said["mapping"] == "none":
+                continue
+            if found != said:
+                wrong.append("%s is %s, not %s" % (word, found, said))
+        return "; ".join(wrong) or None
+
+    def told(self, result):
+        return ", ".join("%s %s" % item for item in result.get("ann", {}).items() if item[1] != "no")
+
+
+class LayoutProbe(Job):
+    """Are the homes connected as the layout says?"""
+
+    def __init__(self, name, layout, a, b, carriers, one_address, reaches):
+        self.name = "probe/" + name
+        self.one_address, self.reaches = one_address, reaches
+        self.chains = ([a, *carriers[:1]], [b if layout in ("homes", "carriers", "carrier") else a, *carriers[-1:]])
+        spec = {"layout": layout, "a": a, "b": b, "carriers": carriers, "wanted": {}}
+        self.argv = ["verify.py", BUILD, json.dumps(spec)]
+
+    def find_fault(self, result):
+        wrong = []
+        for who, chain in zip(("ann", "bob"), self.chains):
+            for word, said in expect.behind(chain).items():
+                if result[who][word] != said:
+                    wrong.append("%s: %s is %s, not %s" % (who, word, result[who][word], said))
+        if result["one address"] != self.one_address:
+            wrong.append("one address outside: %s" % result["one address"])
+        if result["reaches"] != self.reaches:
+            wrong.append("ann reaches bob by %s" % result["reaches"])
+        return "; ".join(wrong) or None
+
+    def told(self, result):
+        return "ann reaches bob by %s" % (" and ".join(result.get("reaches", [])) or "nothing")
+
+
+class HarmProbe(Job):
+    """Would the bystanders of stories.py notice that a router is full? (Old flows live on, new ones fail.)"""
+
+    name = "probe/bystanders"
+    argv = ["verify.py", BUILD, json.dumps({"layout": "homes", "a": "few-sessions", "b": "none", "carriers": [],
+                                            "harm": True})]
+
+    def find_fault(self, result):
+        return "old flows broke" if result["broken"] else None
+
+    def told(self, result):
+        return "new flows fail, old ones live"
+
+
+class WanProbe(Job):
+    """Does the wan do what it is told, and count it?"""
+
+    name = "probe/wan"
+    argv = ["verify_wan.py", BUILD]
+
+    def find_fault(self, result):
+        good = (25 <= result["one_way_ms"] <= 27 and result["expired"] == 2 and 8 <= result["lost_percent"] <= 12
+                and 15 <= result["jitter_ms"][0] <= 20 and 30 <= result["jitter_ms"][1] <= 40
+                and 3 <= result["duplicated_percent"] <= 6 and 10 <= result["out_of_order"] <= 60
+                and result["counted_as_it_was"] and result["lost_on_demand"])
+        return None if good else json.dumps(result)
+
+    def told(self, result):
+        return ", ".join("%s %s" % item for item in result.items())
+
+
+def probes():
+    return [WanProbe(), HarmProbe(), *map(Probe, expect.kinds()),
+            LayoutProbe("lan", "lan", "linux", "none", [], True, ["local"]),
+            LayoutProbe("isolated/no-hairpin", "isolated", "linux", "none", [], True, []),
+            LayoutProbe("isolated/hairpin", "isolated", "cgn", "none", [], True, ["public"]),
+            LayoutProbe("carriers/full-cone", "carriers", "linux", "linux", ["full-cone", "full-cone"], False, ["public"]),
+            LayoutProbe("carriers/symmetric", "carriers", "linux", "linux", ["symmetric", "full-cone"], False, []),
+            LayoutProbe("carrier/hairpin", "carrier", "linux", "linux", ["cgn"], True, ["public"]),
+            LayoutProbe("carrier/no-hairpin", "carrier", "linux", "linux", ["full-cone"], True, [])]
+
+
+def pair(a, b, **more):
+    return Cell("pair/%s/%s" % (a, b), "homes", a, b, **more)
+
+
+def special_cells():
+    return [
+        Cell("lan", "lan", "linux", "none", path="inside"),
+        Cell("carriers/full-cone", "carriers", "linux", "linux", ["full-cone", "full-cone"]),
+        Cell("carriers/linux", "carriers", "linux", "linux", ["linux", "linux"]),
+        Cell("carriers/symmetric", "carriers", "linux", "linux", ["symmetric", "full-cone"]),
+        Cell("carrier/hairpin", "carrier", "linux", "linux", ["cgn"], path="inside"),
+        Cell("carrier/no-hairpin", "carrier", "linux", "linux", ["full-cone"], path="relay"),
+        Cell("isolated/no-hairpin", "isolated", "linux", "none", path="relay"),
+        Cell("isolated/hairpin", "isolated", "cgn", "none", path="inside"),
+        Cell("uneven/linux", "homes", "linux", "linux", delay_ms=UNEVEN_MS),
+        # 10 ms between the far one's first packet and poison: what the machine is busy with decides.
+        Cell("uneven/open-input", "homes", "open-input", "open-input", delay_ms=UNEVEN_MS, needed="fresh-sockets",
+             path="direct" if "fresh-sockets" in expect.ENGINE_HAS else "any"),
+        Cell("uneven/other-way", "homes", "open-input", "open-input", delay_ms=UNEVEN_OTHER_WAY_MS,
+             needed="fresh-sockets", path="direct" if "fresh-sockets" in expect.ENGINE_HAS else "any"),
+        Cell("early-packet/linux", "homes", "port-restricted", "linux", story="early_packet"),
+        Cell("early-packet/open-input", "homes", "port-restricted", "open-input", story="early_packet",
+             needed="fresh-sockets"),
+        Cell("silence/short-timeout", "homes", "short-timeout", "short-timeout", story="silence", patient=True),
+        Cell("server-dies", "homes", "linux", "linux", story="server_dies"),
+        Cell("bystanders/few-sessions", "homes", "few-sessions", "symmetric", story="bystanders", side="a", patient=True),
+        Cell("bystanders/few-sessions-random", "homes", "port-restricted", "few-sessions-random", story="bystanders",
+             side="b", patient=True),
+        *(Cell("forgets/%s/%s-speaks" % (a, speaker), "homes", a, b, story="nat_forgets", speaker=speaker)
+          for a, b in (("linux", "linux"), ("sequential", "address-restricted"), ("symmetric", "full-cone"))
+          for speaker in ("ann", "bob")),
+        *(Cell("bad-line/%s/%d" % (a, seed), "homes", a, b, story="bad_line", wan=dict(BAD_LINE, seed=seed))
+          for a, b in (("linux", "port-restricted"), ("address-restricted", "symmetric")) for seed in (1, 2, 3)),
+    ]
+
+
+def cells(full):
+    if full:
+        pairs = [pair(a, b) for a in expect.kinds() for b in expect.kinds()]
+    else:
+        pairs = [pair(a, b) for i, a in enumerate(CLASSES) for b in CLASSES[i:]]
+        pairs += [pair(a, b) for a, b in SINGLES]
+    return pairs + special_cells()

@@ -1,0 +1,144 @@
+"""Looks whether the wan does what wan.c says. usage: verify_wan.py BUILD     (inside private.sh); prints figures as JSON.
+
+Two sockets, ann's and the server's, between them a router that takes one off the TTL, and the wan.
+"""
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from lab import SERVER, Failure, Lab, Wan
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLONE_NEWNET = 0x40000000
+ONE_WAY_MS = 25
+COUNT = 1500
+
+
+def socket_in(host, address):
+    """A UDP socket stays in the network where it was made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as home, open("/run/netns/" + host) as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET):
+            raise Failure("setns: " + os.strerror(ctypes.get_errno()))
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((address, 0))
+        if libc.setns(home.fileno(), CLONE_NEWNET):
+            raise Failure("setns: " + os.strerror(ctypes.get_errno()))
+    return s
+
+
+class Line:
+    """From ann to the server."""
+
+    def __init__(self, wan):
+        self.wan = wan
+        self.near, self.far = socket_in("ann", "0.0.0.0"), socket_in("server", SERVER)
+        self.far.settimeout(5)
+        self.sent = 0
+
+    def count(self, what):
+        return sum(p[what] for (_, to), p in self.wan.counts().items() if to == SERVER)
+
+    def send(self, ttl=64):
+        self.near.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        self.sent += 1
+        self.near.sendto(b"%d" % self.sent, self.far.getsockname())
+        return self.sent
+
+    def travel_ms(self):
+        began = time.monotonic()
+        number = self.send()
+        if int(self.far.recv(100)) != number:
+            raise Failure("something else arrived")
+        return round(1000 * (time.monotonic() - began), 1)
+
+    def arrivals(self):
+        """The numbers of what is there."""
+        numbers = []
+        self.far.setblocking(False)
+        try:
+            while True:
+                numbers.append(int(self.far.recv(100)))
+        except BlockingIOError:
+            return numbers
+        finally:
+            self.far.settimeout(5)
+
+    def send_many(self, count):
+        """... at a pace, and what arrived, in order. Then the line is calm, and one more is a fence."""
+        came = []
+        for _ in range(count):
+            self.send()
+            time.sleep(0.0005)  # the pace
+            came += self.arrivals()
+        self.wan.ask("set loss 0 duplicate 0 jitter 0 reorder 0")
+        time.sleep(0.1)  # longer than what is under way can take
+        fence = self.send()
+        came += self.arrivals()
+        while (number := int(self.far.recv(100))) != fence:
+            came.append(number)
+        return came
+
+
+def hops(line):
+    """The least TTL with which a packet arrives, and whether somebody complains about others."""
+    line.near.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+    line.near.settimeout(5)
+    expired = line.count("expired")
+    for ttl in (4, 7):
+        line.send(ttl)
+        try:
+            line.near.recv(100)
+            raise Failure("an answer to TTL %d" % ttl)
+        except OSError as error:  # "no route to host" is what the kernel makes of "time exceeded"
+            if isinstance(error, TimeoutError):
+                raise Failure("nobody complains about TTL %d" % ttl) from None
+    number = line.send(8)
+    if int(line.far.recv(100)) != number:
+        raise Failure("something else arrived")
+    line.near.setsockopt(socket.IPPROTO_IP, 11, 0)
+    return {"expired": line.count("expired") - expired}
+
+
+def figures(line):
+    result = {"one_way_ms": min(line.travel_ms() for _ in range(5)), **hops(line)}
+    line.wan.ask("set jitter 10")
+    times = [line.travel_ms() for _ in range(40)]
+    line.wan.ask("set jitter 0")
+    result["jitter_ms"] = [min(times), max(times)]
+
+    before = {what: line.count(what) for what in ("sent", "arrived", "lost", "duplicated")}
+    line.wan.ask("set loss 10 duplicate 5 reorder 2 overtake 30")
+    came = line.send_many(COUNT)
+    now = {what: line.count(what) - before[what] for what in before}
+    result["lost_percent"] = round(100 * now["lost"] / COUNT, 1)
+    result["duplicated_percent"] = round(100 * now["duplicated"] / COUNT, 1)
+    result["out_of_order"] = sum(b < a for a, b in zip(came, came[1:]))
+    result["counted_as_it_was"] = (now["sent"], now["arrived"], len(set(came))) == (
+        COUNT + 1, len(came) + 1, COUNT - now["lost"]) and len(came) == COUNT - now["lost"] + now["duplicated"]
+
+    ann = next(src for (src, dst) in line.wan.counts() if dst == SERVER)
+    line.wan.ask("lose %s %s 2" % (ann, SERVER))
+    result["lost_on_demand"] = line.send_many(5) == list(range(line.sent - 3, line.sent))
+    return result
+
+
+def main():
+    if subprocess.run([HERE + "/internet.sh", "homes", "none", "none"], check=False).returncode:
+        sys.exit(75)
+    lab = Lab(sys.argv[1])
+    try:
+        result = figures(Line(Wan(lab, {"server": 0, "a": ONE_WAY_MS, "b": 0}, {})))
+    except Failure as failure:
+        lab.say_what_failed()
+        result = {"failure": str(failure)}
+    print(json.dumps(result), flush=True)
+    os._exit(1 if "failure" in result else 0)
+
+
+if __name__ == "__main__":
+    main()
