@@ -286,6 +286,8 @@ bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
         return delivery_goodbye_poll(e, now, ret);
     if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || poll_peers(e, now, ret))
         return true;
+    if (rendezvous_poll(e, now, ret)) /* a peer whose path was lost wants a refresh at once */
+        return true;
     delivery_timers(e, now);
     return events_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);
 }
