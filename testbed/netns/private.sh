@@ -9,7 +9,12 @@ PATH=$PATH:/usr/sbin:/sbin
 if [ "${1:-}" = --inside ]; then
     shift
     [ $$ -eq 1 ] || { echo "private: --inside is not for you" >&2; exit 2; }
+    # Our number outside, for who wants to come in later; /proc is still the one of outside.
+    read -r PRIVATE_PID _ </proc/self/stat
+    export PRIVATE_PID
     mount -t tmpfs tmpfs /run && mkdir -p /run/netns || exit 75
+    # Some containers forbid it; few programs miss it.
+    mount -t proc proc /proc 2>/dev/null
     exec "$@"
 fi
 

@@ -58,8 +58,6 @@ up() {
 
 # As the first process of the testbed.
 hold() {
-    # /proc is still that of outside, so this is our number there.
-    read -r pid _ </proc/self/stat
     "$here/internet.sh" "$@" || exit
     mapfile -t edges < <(sed '/^server,/s/$/,0/; t; s/$/,25/' /run/wan.edges)
     exec 3>&1 >/run/wan.said
@@ -69,7 +67,7 @@ hold() {
     nsenter --net=/run/netns/server "$build/p2p-server" --listen 203.0.113.1:41414 --listen 203.0.113.2:41414 \
         >/run/server.said 2>&1 &
     tail --pid=$! -n +1 -f /run/server.said | grep -q -m 1 ready || { cat /run/server.said >&2; exit 1; }
-    echo "$pid" >"$state.pid"
+    echo "$PRIVATE_PID" >"$state.pid"
     echo ready >&3
     exec 3>&-
     wait $wan
