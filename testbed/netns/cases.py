@@ -12,7 +12,7 @@ UNEVEN_MS = {"server": 0, "a": 5, "b": 60}
 UNEVEN_OTHER_WAY_MS = {"server": 0, "a": 60, "b": 5}
 BAD_LINE = {"loss": 10, "jitter": 20, "duplicate": 2, "reorder": 2, "overtake": 30}
 
-STARTING_MS = 50.0    # for two programs to start and compute, on a busy machine
+COMPUTING_MS = 50.0   # for all programs; what they wait for a processor on a busy machine comes on top
 DATAGRAMS_MAX = 12    # of an easy pair: between the peers until both have validated, and as many with the server
 
 # One kind of each class, all of them against each other, and single pairs with the others.
@@ -58,9 +58,9 @@ class Cell(Job):
 
     def find_fault(self, result):
         if self.spec["story"] == "pair":
-            if result["message_ms"] > self.floor_ms() + STARTING_MS:
-                return "the first message took %.0f ms; %.0f are allowed" % (result["message_ms"],
-                                                                           self.floor_ms() + STARTING_MS)
+            took, allowed = result["message_ms"] - result["waited_ms"], self.floor_ms() + COMPUTING_MS
+            if took > allowed:
+                return "the first message took %.0f ms; %.0f are allowed" % (took, allowed)
             if result["path"] == "direct" and self.needed is None:
                 for what in ("peer_datagrams", "server_datagrams"):
                     if result[what] > DATAGRAMS_MAX:
@@ -83,6 +83,8 @@ class Cell(Job):
             words.append("delivered after %.2f s" % result["delivered_s"])
         if "again_s" in result:
             words.append("direct again after %.2f s" % result["again_s"])
+        if result.get("poisoned"):
+            words.append("bob's port was poisoned")
         if "bystanders" in result:
             words.append("bystanders %s" % result["bystanders"])
         return ", ".join(words)
@@ -164,8 +166,9 @@ class WanProbe(Job):
     argv = ["verify_wan.py", BUILD]
 
     def find_fault(self, result):
-        good = (25 <= result["one_way_ms"] <= 27 and result["expired"] == 2 and 8 <= result["lost_percent"] <= 12
-                and 15 <= result["jitter_ms"][0] <= 20 and 30 <= result["jitter_ms"][1] <= 40
+        # A busy machine may add to times, never take off.
+        good = (25 <= result["one_way_ms"] <= 30 and result["expired"] == 2 and 8 <= result["lost_percent"] <= 12
+                and 15 <= result["jitter_ms"][0] <= 22 and 28 <= result["jitter_ms"][1] <= 60
                 and 3 <= result["duplicated_percent"] <= 6 and 10 <= result["out_of_order"] <= 60
                 and result["counted_as_it_was"] and result["lost_on_demand"])
         return None if good else json.dumps(result)

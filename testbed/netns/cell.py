@@ -52,13 +52,13 @@ class Cell:
     def meet(self, before_bob=lambda: None):
         """Ann waits, bob comes; both have typed something before."""
         self.server = self.lab.start_server()
-        self.ann = Client(self.lab, "ann")
-        self.ann.tell(send="typed by ann", id=1)
+        self.ann = Client(self.lab, "ann", "typed by ann")
         self.lab.wait(lambda: self.ann.all("registered"), "ann is registered")
         before_bob()
-        self.bob = Client(self.lab, "bob")
-        self.bob.tell(send="typed by bob", id=1)
+        before = sum(p.waited_s() for p in self.lab.programs)
+        self.bob = Client(self.lab, "bob", "typed by bob")
         self.lab.wait(lambda: self.ann.texts() and self.bob.texts(), "the first messages are read")
+        self.result["waited_ms"] = round(1000 * (sum(p.waited_s() for p in self.lab.programs) - before), 1)
 
     def both(self):
         return self.ann, self.bob

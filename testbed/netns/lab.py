@@ -23,12 +23,16 @@ class Failure(Exception):
 class Program:
     """A child in a host. Its lines come to said(); what it says to stderr is kept for the case that something fails."""
 
-    def __init__(self, lab, host, argv):
+    def __init__(self, lab, host, argv, typed=""):
+        """typed: what is there to be read when it starts."""
         self.name = host
         self.lab = lab
-        self.started_at = time.monotonic()
-        self.child = subprocess.Popen(["nsenter", "--net=/run/netns/" + host, "--", *argv], stdin=subprocess.PIPE,
+        reader, writer = os.pipe()
+        self.stdin = open(writer, "wb", buffering=0)
+        self.stdin.write(typed.encode())
+        self.child = subprocess.Popen(["nsenter", "--net=/run/netns/" + host, "--", *argv], stdin=reader,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=lab.environment)
+        os.close(reader)
         self.lines = []
         self.pending = {"stdout": b"", "stderr": b""}
         self.errors = []
@@ -53,6 +57,14 @@ class Program:
     def said(self, line):
         self.lines.append(line)
 
+    def waited_s(self):
+        """So long it could have run, but had to wait for a processor: what a busy machine adds to our times."""
+        try:
+            with open("/proc/%d/schedstat" % self.child.pid) as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
+
     def kill(self):
         self.may_end = True
         if self.child.poll() is None:
@@ -63,10 +75,10 @@ class Program:
 class Client(Program):
     """p2p-client --json"""
 
-    def __init__(self, lab, name, *options):
+    def __init__(self, lab, name, typed):
         self.events = []  # each with the time at which it came, as "at"
         super().__init__(lab, name, [lab.build + "/p2p-client", "--json", "--keyword", lab.keyword, "--name", name,
-                                     "--server", SERVER, *options])
+                                     "--server", SERVER], json.dumps({"send": typed, "id": 1}) + "\n")
 
     def said(self, line):
         event = json.loads(line)
@@ -87,8 +99,7 @@ class Client(Program):
         return self.path() in ("direct", "lan")
 
     def tell(self, **command):
-        self.child.stdin.write(json.dumps(command).encode() + b"\n")
-        self.child.stdin.flush()
+        self.stdin.write(json.dumps(command).encode() + b"\n")
 
     def texts(self):
         return [e["text"] for e in self.all("message")]

@@ -1,4 +1,6 @@
 """The result of a run as text, for people and for the README."""
+import textwrap
+
 import expect
 
 
@@ -40,13 +42,14 @@ def others(rows, markdown):
     return table(lines, markdown)
 
 
-def relayed(rows, markdown):
-    """The reasons that the clients give, in few lines: there are fewer reasons than pairs."""
+def relayed(rows):
+    """The reasons that the clients give, and for which pairs."""
     reasons = {}
     for row in rows:
         if row.get("path") == "relay" and row["passed"]:
             reasons.setdefault(row["ann"]["reason"], []).append("%(a)s/%(b)s" % row)
-    return table([["relayed pairs", "reason"]] + [[", ".join(names), why] for why, names in reasons.items()], markdown)
+    return "\n\n".join(textwrap.fill('Relayed, "%s": %s.' % (why, ", ".join(names)), 118, break_on_hyphens=False)
+                       for why, names in reasons.items())
 
 
 def render(rows, markdown):
@@ -58,7 +61,7 @@ def render(rows, markdown):
     if of_pairs:
         parts.append(pairs(of_pairs, markdown))
     if any(row.get("path") == "relay" for row in of_pairs):
-        parts.append(relayed(of_pairs, markdown))
+        parts.append(relayed(of_pairs))
     if of_others:
         parts.append(others(of_others, markdown))
     return "\n\n".join(parts) if cells else ""

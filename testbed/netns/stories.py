@@ -64,6 +64,8 @@ def early_packet(cell):
     signal = "2a"
     cell.meet(before_bob=lambda: cell.wan.ask("lose %s %s 1 %s" % (SERVER, PUBLIC["b"], signal)))
     cell.find_path()
+    known = int(cell.bob.all("registered")[0]["observed"].rsplit(":", 1)[1])
+    cell.result["poisoned"] = known not in ports_from(cell, "b")
 
 
 def silence(cell):

@@ -27,8 +27,7 @@ class Talker(Program):
 
     def order(self, **order):
         had = len(self.lines)
-        self.child.stdin.write(json.dumps(order).encode() + b"\n")
-        self.child.stdin.flush()
+        self.stdin.write(json.dumps(order).encode() + b"\n")
         self.lab.wait(lambda: len(self.lines) > had, self.name + " has done it")
         return json.loads(self.lines[had])
 
