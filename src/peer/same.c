@@ -1,19 +1,13 @@
-/* The same two processes in more than one run (docs/protocol.md s5): a server
- * that introduces them again, or often, gets one peer and one copy of each
- * message.
+/* The same two processes in more than one run (docs/protocol.md s5): a server that introduces them again, or often, gets
+ * one peer and one copy of each message.
  *
- * Every first packet lists what the sender had begun before its run: live
- * sessions, runs that go on, and runs that are over but may have brought the
- * other some text. Only the two ends of a run can make its tags, each its own.
- * Of two runs between the same processes the one that is older at both ends
- * stays, and when they do not agree, the one with the smaller id: both ends
- * know both orders as soon as they notice, so they decide alike whatever came
- * first to whom. */
+ * Every first packet lists what the sender had begun before its run: live sessions, runs that go on, and runs that are
+ * over but may have brought the other some text. Only the two ends of a run can make its tags, each its own. Of two runs
+ * between the same processes the one that is older at both ends stays, and when they do not agree, the one with the
+ * smaller id: both ends know both orders as soon as they notice, so they decide alike whatever came first to whom. */
 #include "peer/internal.h"
 #include <string.h>
 
-/* What the run's sender and receiver may say of a session or run besides: kinds
- * of tags. */
 enum tag_kind { TAG_DONE /* live, or over */, TAG_RUNNING };
 
 static uint64_t own_tag(const struct seal *s, enum tag_kind kind, const struct peer *run)
@@ -61,8 +55,7 @@ static bool begun_before(const struct frame_envelope *f, const struct peer *q, c
            lists(f->pending, f->pending_count, their_tag(&q->seal, TAG_RUNNING, run));
 }
 
-/* Is q with the same process as p, whose envelope is f, and which of the two is
- * to go? */
+/* Is q with the same process as p, whose envelope is f, and which of the two is to go? */
 static const struct peer *loser(const struct peer *p, const struct peer *q, const struct frame_envelope *f)
 {
     bool q_before = begun_before(f, q, p), p_before = q->state == PEER_LIVE && begun_before(&q->envelope, p, q);
@@ -73,8 +66,7 @@ static const struct peer *loser(const struct peer *p, const struct peer *q, cons
     return memcmp(p->run_id, q->run_id, sizeof p->run_id) < 0 ? q : p;
 }
 
-/* The server may have forgotten q's introduction: from now on q's Signals go by
- * p's. */
+/* The server may have forgotten q's introduction: from now on q's Signals go by p's. */
 static void hand_over(struct peer *q, const struct peer *p)
 {
     q->via = p->via;
@@ -98,8 +90,8 @@ static bool take_over(struct engine *e, struct peer *p, struct peer *q)
     return p->skip.count < SHOWN_MAX;
 }
 
-/* Earlier tries that only we hold for sessions, or held: for the other they are
- * over, and what was said in them it will say again (ghosts.h). */
+/* Earlier tries that only we hold for sessions, or held: for the other they are over, and what was said in them it will
+ * say again (ghosts.h). */
 static bool bury_ghosts(struct engine *e, struct peer *p, const struct frame_envelope *f)
 {
     bool ok = true;
