@@ -14,6 +14,9 @@ BAD_LINE = {"loss": 10, "jitter": 20, "duplicate": 2, "reorder": 2, "overtake": 
 
 COMPUTING_MS = 50.0   # for all programs; what they wait for a processor on a busy machine comes on top
 DATAGRAMS_MAX = 12    # of an easy pair: between the peers until both have validated, and as many with the server
+PROBES_MAX = 2000     # of a pair that is not easy: from one home to the other
+PROBES_PER_S_MAX = 500
+CHAT_MAX = 200        # what the chat may add to that
 
 # One kind of each class, all of them against each other, and single pairs with the others.
 CLASSES = ["address-restricted", "port-restricted", "linux", "sequential", "symmetric"]
@@ -57,6 +60,10 @@ class Cell(Job):
         return max(a + b, 1.5 * b + 0.5 * a)
 
     def find_fault(self, result):
+        for who in ("ann", "bob"):
+            probes = result[who].get("to_home")
+            if probes and (probes["sent"] > PROBES_MAX + CHAT_MAX or probes["busiest_s"] > PROBES_PER_S_MAX + CHAT_MAX):
+                return "%s has sent too much: %s" % (who, probes)
         if self.spec["story"] == "pair":
             took, allowed = result["message_ms"] - result["waited_ms"], self.floor_ms() + COMPUTING_MS
             if took > allowed:
@@ -168,7 +175,8 @@ class WanProbe(Job):
     def find_fault(self, result):
         # A busy machine may add to times, never take off.
         good = (25 <= result["one_way_ms"] <= 30 and result["expired"] == 2 and 8 <= result["lost_percent"] <= 12
-                and 15 <= result["jitter_ms"][0] <= 22 and 28 <= result["jitter_ms"][1] <= 60
+                and 15 <= result["jitter_ms"][0] <= 19 and 22 <= result["jitter_ms"][2] <= 30
+                and 27 <= result["jitter_ms"][3] <= 37
                 and 3 <= result["duplicated_percent"] <= 6 and 10 <= result["out_of_order"] <= 60
                 and result["counted_as_it_was"] and result["lost_on_demand"])
         return None if good else json.dumps(result)

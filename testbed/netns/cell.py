@@ -54,6 +54,9 @@ class Cell:
         self.server = self.lab.start_server()
         self.ann = Client(self.lab, "ann", "typed by ann")
         self.lab.wait(lambda: self.ann.all("registered"), "ann is registered")
+        # She is waiting only when the server has her echo, too.
+        self.lab.wait_polling(lambda: sum(pair["arrived"] for (_, to), pair in self.wan.counts().items()
+                                          if side_of(to) == "server") >= 2, "the server has ann's echo")
         before_bob()
         before = sum(p.waited_s() for p in self.lab.programs)
         self.bob = Client(self.lab, "bob", "typed by bob")
@@ -187,12 +190,21 @@ class Cell:
         self.result["peer_datagrams"] = sum("server" not in way and "hop" not in way for way in until_then)
 
     def tell_probes(self):
-        """All that went from home to home: with a relayed pair those are the attempts."""
+        """All that went from home to home: in all, and in the busiest second."""
         homes = {("a", "b"): "ann", ("b", "a"): "bob"}
-        for ends, pair in self.wan.counts().items():
+        counts = self.wan.counts()
+        for ends, packets in self.wan.trace().items():
             who = homes.get(tuple(side_of(end) for end in ends))
-            if who:
-                self.result.setdefault(who, {})["to_home"] = {k: pair[k] for k in ("sent", "arrived", "expired")}
+            if not who:
+                continue
+            times = [p["sent"] for p in packets]
+            busiest, first = 0, 0
+            for last, at in enumerate(times):
+                while times[first] < at - 1:
+                    first += 1
+                busiest = max(busiest, last - first + 1)
+            self.result.setdefault(who, {})["to_home"] = {
+                "busiest_s": busiest, **{k: counts[ends][k] for k in ("sent", "arrived", "expired")}}
 
     def tell_ends(self):
         for c in self.both():

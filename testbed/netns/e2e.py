@@ -124,7 +124,7 @@ def main():
         return 0
     for program in ("wan", "p2p-server", "p2p-client"):
         if not os.access(os.path.join(ROOT, cases.BUILD, program), os.X_OK):
-            sys.exit("e2e: %s/%s is missing: run make testbed" % (cases.BUILD, program))
+            sys.exit("e2e: %s/%s is missing: run make e2e" % (cases.BUILD, program))
     if os.getpid() != 1:
         os.execv(HERE + "/private.sh", ["private.sh", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

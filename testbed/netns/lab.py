@@ -178,6 +178,13 @@ class Lab:
         assert not in_time
         raise Failure("did not happen in %g s: %s" % (within_s, what))
 
+    def wait_polling(self, done, what, every_s=0.01):
+        """For what nobody tells: the wan only answers."""
+        while not done():
+            self.serve_until(lambda: False, time.monotonic() + every_s)
+            if time.monotonic() > self.deadline:
+                raise Failure("did not happen: " + what)
+
     def start_server(self, *options):
         server = Program(self, "server", [self.build + "/p2p-server", "--listen", SERVER + ":41414", "--listen",
                                           "203.0.113.2:41414", *options])

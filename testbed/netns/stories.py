@@ -81,8 +81,8 @@ def silence(cell):
 
     before, began = asked(), time.monotonic()
     remembered_s = int(expect.described(cell.spec["a"])["timeout"])
-    while min(now - then for now, then in zip(asked(), before)) < 4 or time.monotonic() - began < 2 * remembered_s:
-        cell.lab.serve_until(lambda: False, time.monotonic() + 0.5)
+    cell.lab.wait_polling(lambda: min(now - then for now, then in zip(asked(), before)) >= 4
+                          and time.monotonic() - began > 2 * remembered_s, "they ask each other", every_s=0.5)
     cell.expect_path("direct")
     if [len(c.all("path")) for c in cell.both()] != paths:
         raise Failure("the path did not live through the silence")

@@ -39,6 +39,7 @@ up() {
     flock -n 9 || exit 1
     mkfifo "$state.said" || exit 1
     setsid "$here/private.sh" "$here/testbed.sh" --hold "$@" </dev/null >"$state.said" 2>"$state.log" &
+    trap 'kill $! && wait $!; forget; exit 130' INT TERM
     local said=''
     read -r said <"$state.said"
     rm -f "$state.said"
@@ -96,7 +97,7 @@ wan)
     ;;
 down)
     is_up || { echo "testbed: '$name' is not up"; forget; exit 0; }
-    read -r pid <"$state.pid"
+    read -r pid <"$state.pid" || { echo "testbed: '$name' is not up yet" >&2; exit 1; }
     kill -KILL "$pid"
     flock "$state.lock" true # comes when the last process has gone
     forget

@@ -11,7 +11,7 @@ enum {
     WAN_FRAME_BYTES_MAX = 1600, /* Ethernet's, with room */
     WAN_FLIGHTS_MAX = 16384,
     WAN_PAIRS_MAX = 64,
-    WAN_TRACE_MAX = 256, /* packets of a pair that are remembered */
+    WAN_TRACE_MAX = 4096, /* packets of a pair that are remembered */
     WAN_LOSSES_MAX = 8,
 };
 
