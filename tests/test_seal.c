@@ -87,9 +87,10 @@ static void check_example_keys(const char *name)
         assert_blob(words_key, side[i].words_key, SEAL_KEY_BYTES);
         assert_blob(same_key, side[i].same_key, SEAL_KEY_BYTES);
     }
-    struct blob next = example(name, "next_run_id"), tag = example(name, "same_tag");
-    assert_true(seal_same_tag(side[0].same_key, next.at) == le64(tag.at));
-    assert_true(seal_same_tag(side[1].same_key, next.at) == le64(tag.at));
+    struct blob next = example(name, "next_run_id"), tags = example(name, "same_tags");
+    assert_int_equal(tags.size, 32);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(seal_same_tag(side[i / 2].same_key, i % 2, i / 2, next.at) == le64(tags.at + 8 * i));
 }
 
 static void check_example_words(const char *name)

@@ -77,7 +77,7 @@ static void input_server(struct engine *e, vtime_us now, const struct frame *f)
     case FRAME_SIGNAL:
         p = proves(e, f->signal.proof) ? introduce_find(e, f->signal.point) : NULL;
         if (p != NULL)
-            input_sealed_inside(e, now, f->signal.datagram, p);
+            input_sealed_inside(e, now, f->signal.datagram, introduce_is_own(p, f->signal.point) ? p : NULL);
         break;
     case FRAME_LINKED:
         if (proves(e, f->linked.proof))
@@ -285,8 +285,6 @@ bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (e->phase == PHASE_GOODBYE)
         return delivery_goodbye_poll(e, now, ret);
     if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || poll_peers(e, now, ret))
-        return true;
-    if (rendezvous_poll(e, now, ret)) /* a peer whose path was lost wants a refresh at once */
         return true;
     delivery_timers(e, now);
     return events_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    GHOSTS_MAX = PENDING_TAGS_MAX,
+    GHOSTS_MAX = 8,  /* as many as shares */
     SHOWN_MAX = 256, /* messages in the first packet of a run: 676 bytes, at least 3 each */
 };
 #define GHOST_US VTIME_S(600) /* how long the two may take to meet again */
@@ -28,6 +28,7 @@ struct shown { /* which messages have been shown: by id and a hash of the text *
 struct ghost {
     vtime_us until; /* 0: none */
     uint8_t same_key[SEAL_KEY_BYTES];
+    uint8_t side;       /* ours in it */
     struct shown shown; /* empty on the side that spoke */
 };
 
@@ -36,7 +37,7 @@ bool shown_contains(const struct shown *s, uint64_t id, const uint8_t *text, siz
 void shown_join(struct shown *s, const struct shown *more);
 
 /* In place of the oldest. shown may be NULL. */
-void ghost_add(struct ghost ghosts[static GHOSTS_MAX], vtime_us now, const uint8_t same_key[static SEAL_KEY_BYTES],
+void ghost_add(struct ghost ghosts[static GHOSTS_MAX], vtime_us now, const struct seal *seal,
                const struct shown *shown);
 bool ghost_is_there(const struct ghost *g, vtime_us now);
 #endif

@@ -37,22 +37,28 @@ enum peer_state {
     PEER_LEAVING, /* over; its last messages and the failures of ours are still to be told */
 };
 
+struct introduction { /* as the server knows it */
+    uint64_t handle;
+    uint8_t own_point[CPACE_POINT_BYTES], their_point[CPACE_POINT_BYTES];
+};
+
 struct peer {
     enum peer_state state;
     uint8_t slot;
     uint32_t number; /* 0 until it is live */
     bool told;       /* EVENT_PEER is out (waits for the first Offer) */
     bool ignored;
-    vtime_us since; /* start of the run */
+    vtime_us since; /* start of the run, or of the newest one that gave way to it */
     vtime_us heard_at;
     const char *left_reason;
 
     /* the run */
     struct share_secret own;
     struct share_public theirs;
-    uint64_t handle;
+    uint64_t order;           /* of all runs of this process */
+    struct introduction via; /* for Signals */
+    struct frame_envelope envelope; /* theirs, the first that opened */
     uint8_t run_id[CPACE_SID_BYTES];
-    uint8_t their_nonce[SEAL_NONCE_BYTES];
     bool counted_wrong, counted_right;
     bool refuses; /* the room is full: its packets say so */
 
@@ -69,7 +75,7 @@ struct peer {
     struct outbox outbox;
     uint64_t their_receipt; /* how many of ours they have written */
     struct inbox inbox;
-    struct shown shown; /* while it may not know that we are there */
+    struct shown shown; /* while it may not know that we are there, or another run may take the place of this */
     struct shown skip;  /* what an earlier session with the same process has shown */
     uint64_t limit_sent;
     vtime_us starved_since; /* our messages wait for its credit; VTIME_NEVER: they do not */
@@ -238,12 +244,18 @@ vtime_us outside_deadline(const struct engine *e);
 void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer_info *f);
 /* The run or session that a Signal belongs to; NULL: none. */
 struct peer *introduce_find(struct engine *e, const uint8_t point[static 32]);
+/* Does the Signal come by p's own introduction, so that what does not open in it is a wrong guess? */
+bool introduce_is_own(const struct peer *p, const uint8_t point[static 32]);
 void introduce_wrong(struct engine *e, struct peer *p);
 /* The first packet of a run opened; true if the session is live now. */
 /* The other end says that its room is full. */
 void introduce_room_full(struct engine *e, vtime_us now);
 bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f);
-void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret);
+
+/* ---- same.c: the same two processes in more than one run ---- */
+void same_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret);
+/* p is about to be confirmed by f. False: another run or session with the same process goes on in its place. */
+bool same_confirm(struct engine *e, struct peer *p, const struct frame_envelope *f);
 
 /* ---- session.c, packet.c: one peer ---- */
 void session_sealed(struct engine *e, vtime_us now, const struct frame_sealed *f, uint16_t socket,

@@ -85,7 +85,10 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
     p->slot = (uint8_t)(p - e->peers);
     p->own = own;
     p->theirs = f->share;
-    p->handle = f->handle;
+    p->order = e->count.introductions;
+    p->via.handle = f->handle;
+    memcpy(p->via.own_point, own.share.point, sizeof p->via.own_point);
+    memcpy(p->via.their_point, f->share.point, sizeof p->via.their_point);
     sodium_memzero(&own, sizeof own);
     if (!run_cpace(p, now)) {
         session_free(e, p);
@@ -116,9 +119,15 @@ void introduce_room_full(struct engine *e, vtime_us now)
 struct peer *introduce_find(struct engine *e, const uint8_t point[static 32])
 {
     for (unsigned i = 0; i < PEER_SLOTS; i++)
-        if (e->peers[i].state != PEER_FREE && memcmp(e->peers[i].theirs.point, point, 32) == 0)
+        if (e->peers[i].state != PEER_FREE &&
+            (introduce_is_own(&e->peers[i], point) || memcmp(e->peers[i].via.their_point, point, 32) == 0))
             return &e->peers[i];
     return NULL;
+}
+
+bool introduce_is_own(const struct peer *p, const uint8_t point[static 32])
+{
+    return memcmp(p->theirs.point, point, 32) == 0;
 }
 
 void introduce_wrong(struct engine *e, struct peer *p)
@@ -131,69 +140,6 @@ void introduce_wrong(struct engine *e, struct peer *p)
         return;
     events_note(e, EVENT_WARNING, "wrong-keyword",
                 "somebody tried this room with other keywords; if it goes on, take a new keyword with --new");
-}
-
-static bool has_spoken(const struct peer *p)
-{
-    return p->state == PEER_RUN && p->outbox.sent > 0;
-}
-
-void introduce_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret)
-{
-    memcpy(ret->nonce, p->own.nonce, sizeof ret->nonce);
-    ret->same_count = ret->pending_count = 0;
-    for (unsigned i = 0; i < PEER_SLOTS; i++) {
-        const struct peer *q = &e->peers[i];
-        if (q == p)
-            continue;
-        if (q->state == PEER_LIVE && ret->same_count < SAME_TAGS_MAX)
-            ret->same[ret->same_count++] = seal_same_tag(q->seal.same_key, p->run_id);
-        if (has_spoken(q) && ret->pending_count < PENDING_TAGS_MAX)
-            ret->pending[ret->pending_count++] = seal_same_tag(q->seal.same_key, p->run_id);
-    }
-    for (unsigned i = 0; i < GHOSTS_MAX && ret->pending_count < PENDING_TAGS_MAX; i++)
-        if (ghost_is_there(&e->spoken[i], e->now))
-            ret->pending[ret->pending_count++] = seal_same_tag(e->spoken[i].same_key, p->run_id);
-}
-
-static bool lists(const uint64_t *tags, unsigned count, const uint8_t same_key[static SEAL_KEY_BYTES],
-                  const struct peer *run)
-{
-    uint64_t tag = count > 0 ? seal_same_tag(same_key, run->run_id) : 0;
-    for (unsigned k = 0; k < count; k++)
-        if (tags[k] == tag)
-            return true;
-    return false;
-}
-
-/* The live session that both ends have already, by the tags that the other listed. */
-static struct peer *same_session(struct engine *e, const struct peer *p, const struct frame_envelope *f)
-{
-    for (unsigned i = 0; i < PEER_SLOTS; i++)
-        if (e->peers[i].state == PEER_LIVE && lists(f->same, f->same_count, e->peers[i].seal.same_key, p))
-            return &e->peers[i];
-    return NULL;
-}
-
-/* Earlier tries of the same two processes that only one of them holds for a session: this run takes their place, and
- * what was shown in them is not shown again (ghosts.h). */
-static void bury_ghosts(struct engine *e, struct peer *p, const struct frame_envelope *f)
-{
-    for (unsigned i = 0; i < PEER_SLOTS; i++) {
-        struct peer *q = &e->peers[i];
-        if (q == p)
-            continue;
-        if (q->state == PEER_RUN && lists(f->same, f->same_count, q->seal.same_key, p)) {
-            session_free(e, q);
-        } else if (q->state == PEER_LIVE && !q->envelope_acked &&
-                   lists(f->pending, f->pending_count, q->seal.same_key, p)) {
-            shown_join(&p->skip, &q->shown);
-            session_leave(e, q, "timeout");
-        }
-    }
-    for (unsigned i = 0; i < GHOSTS_MAX; i++)
-        if (ghost_is_there(&e->heard[i], e->now) && lists(f->pending, f->pending_count, e->heard[i].same_key, p))
-            shown_join(&p->skip, &e->heard[i].shown);
 }
 
 bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f)
@@ -211,9 +157,7 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
         stock_confirmed(&e->stock, &e->rng);
         rendezvous_soon(e, now + VTIME_S(1));
     }
-    struct peer *old = same_session(e, p, f);
-    if (old != NULL) {
-        old->handle = p->handle;
+    if (!same_confirm(e, p, f)) {
         session_free(e, p);
         return false;
     }
@@ -226,8 +170,7 @@ bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const str
         p->due = CARRIED_OFFER;
         return false;
     }
-    bury_ghosts(e, p, f);
-    memcpy(p->their_nonce, f->nonce, sizeof p->their_nonce);
+    p->envelope = *f;
     p->state = PEER_LIVE;
     p->number = ++e->next_number;
     p->heard_at = now;

@@ -51,9 +51,9 @@ static size_t wrap_relay(struct engine *e, struct peer *p, struct bytes datagram
         memcpy(f.relay.secret, e->rv.secret, SECRET_BYTES);
     } else {
         f.kind = FRAME_SIGNAL;
-        f.signal = (struct frame_signal){.has_secret = true, .handle = p->handle, .datagram = datagram};
+        f.signal = (struct frame_signal){.has_secret = true, .handle = p->via.handle, .datagram = datagram};
         memcpy(f.signal.secret, e->rv.secret, SECRET_BYTES);
-        memcpy(f.signal.point, p->own.share.point, sizeof f.signal.point);
+        memcpy(f.signal.point, p->via.own_point, sizeof f.signal.point);
         p->signal_frames++;
         p->signal_bytes += (uint32_t)datagram.size;
     }
@@ -92,7 +92,7 @@ static bool emit(struct engine *e, vtime_us now, struct peer *p, int i, const st
 static void put_envelope(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
 {
     struct frame f = {.kind = FRAME_ENVELOPE};
-    introduce_envelope(e, p, &f.envelope);
+    same_envelope(e, p, &f.envelope);
     if (put(w, &f))
         sent->carried |= CARRIED_ENVELOPE;
 }

@@ -36,7 +36,7 @@ bool engine_verify(const struct engine *e, uint32_t peer, const char *ret_words[
         if (p->state != PEER_LIVE || p->number != peer)
             continue;
         uint16_t words[SEAL_WORDS];
-        seal_words(&p->seal, p->own.nonce, p->their_nonce, words);
+        seal_words(&p->seal, p->own.nonce, p->envelope.nonce, words);
         for (unsigned k = 0; k < SEAL_WORDS; k++)
             ret_words[k] = words_list[words[k]];
         return true;

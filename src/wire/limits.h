@@ -40,7 +40,7 @@ enum {
     PEERS_MAX             = ROOM_PEOPLE_MAX - 1,
     LINKS_MAX             = PEERS_MAX, /* a Register lists them all */
     SAME_TAGS_MAX         = PEERS_MAX,
-    PENDING_TAGS_MAX      = 8,   /* unconfirmed runs that carried text, as many as shares */
+    PENDING_TAGS_MAX      = 40,  /* unconfirmed runs: 31 that go on, 8 that are over and carried text, rounded */
     CANDIDATES_MAX        = 8,   /* host v4 and v6, observed v4 and v6, four guesses */
     ACK_RANGES_MAX        = 32,  /* FACTS: enough for 30 % loss and reordering; 63 numbers */
     ROOM_NUMBER_MAX       = 999999,

@@ -205,11 +205,12 @@ void seal_words(const struct seal *s, const uint8_t own_nonce[static SEAL_NONCE_
     sodium_memzero(hash, sizeof hash);
 }
 
-uint64_t seal_same_tag(const uint8_t same_key[static SEAL_KEY_BYTES], const uint8_t sid_output[static CPACE_SID_BYTES])
+uint64_t seal_same_tag(const uint8_t same_key[static SEAL_KEY_BYTES], uint8_t side, bool running,
+                       const uint8_t sid_output[static CPACE_SID_BYTES])
 {
-    uint8_t hash[16];
+    uint8_t hash[32];
     crypto_generichash(hash, sizeof hash, sid_output, CPACE_SID_BYTES, same_key, SEAL_KEY_BYTES);
-    return get_le64(hash);
+    return get_le64(hash + 8 * (side + 2 * running));
 }
 
 void seal_wipe(struct seal *s)

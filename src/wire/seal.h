@@ -60,7 +60,10 @@ enum seal_verdict seal_open(struct seal *s, vtime_us now, uint64_t session, uint
 /* Four numbers of 11 bits: BLAKE2b(words_key, nonce of side 0 || nonce of side 1). */
 void seal_words(const struct seal *s, const uint8_t own_nonce[static SEAL_NONCE_BYTES],
                 const uint8_t peer_nonce[static SEAL_NONCE_BYTES], uint16_t ret[static SEAL_WORDS]);
-/* The tag by which both ends of an old session recognise each other in a new run. */
-uint64_t seal_same_tag(const uint8_t same_key[static SEAL_KEY_BYTES], const uint8_t sid_output[static CPACE_SID_BYTES]);
+/* The tag by which both ends of an old session recognise each other in a new run (sid_output is the new one's). `side`
+ * is the sender's in the old one: each end has a tag of its own, lest a third send back to one what it got from it.
+ * `running`: the old one is a run that neither confirmed nor ended. */
+uint64_t seal_same_tag(const uint8_t same_key[static SEAL_KEY_BYTES], uint8_t side, bool running,
+                       const uint8_t sid_output[static CPACE_SID_BYTES]);
 void seal_wipe(struct seal *s);
 #endif

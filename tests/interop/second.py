@@ -577,11 +577,11 @@ class Session:
 
     # ----- keys
 
-    def same_tag(self, run_id):
-        return le64(blake(16, run_id, key=self.same_key))
+    def same_tag(self, run_id, side):
+        return le64(blake(32, run_id, key=self.same_key)[8 * side:8 * side + 8])
 
     def same_tags(self):
-        return [s.same_tag(self.run_id) for s in self.c.sessions
+        return [s.same_tag(self.run_id, s.side) for s in self.c.sessions
                 if s.confirmed and s is not self and not s.ended][:15]
 
     def words(self):
@@ -969,7 +969,7 @@ class Session:
             self.peer_nonce = envelopes[0]["nonce"]
             for other in self.c.sessions:
                 if other is not self and other.confirmed and \
-                        other.same_tag(self.run_id) in envelopes[0]["same"]:
+                        other.same_tag(self.run_id, 1 - other.side) in envelopes[0]["same"]:
                     other.handle = self.handle
                     self.c.event("same", peer=other.number)
                     self.c.stock_confirmed(now)

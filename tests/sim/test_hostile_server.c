@@ -278,6 +278,86 @@ static void test_introduces_the_same_two(void **state)
     }
 }
 
+static void nobody_yet(struct liar *l, uint32_t *dropped, bool both_type)
+{
+    l->h->down = drop;
+    l->h->context = dropped;
+    join_two(l);
+    scene_say(l->s, l->a, 50);
+    if (both_type)
+        scene_say(l->s, l->b, 50);
+    world_run_for(l->s->w, VTIME_S(1));
+    for (struct hostile_known *k = l->h->known; k < l->h->known + l->h->known_count; k++)
+        k->used_count = 0; /* what the core has used never arrived */
+}
+
+/* The same before they know each other: so many introductions at once. */
+static void test_introduces_often_at_first(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct liar l = liar_new("introduces often at first", seed);
+        uint32_t dropped = 1U << FRAME_PEER_INFO;
+        nobody_yet(&l, &dropped, seed % 2);
+        for (int i = 0; i < (seed <= 10 ? 5 : SHARES_MAX); i++)
+            pair_again(&l);
+        scene_meet(l.s, l.a, l.b, VTIME_S(5));
+        talk(&l, VTIME_S(3));
+        for (int i = 0; i < 20; i++) { /* and on and on */
+            world_run_for(l.s->w, VTIME_S(2));
+            pair_again(&l);
+            talk(&l, VTIME_MS(400));
+        }
+        scene_settle(l.s, l.a, l.b, VTIME_S(5));
+        check_one_peer(&l);
+        liar_free(&l);
+    }
+}
+
+static void introduce_later(struct liar *l, struct hostile_known *to, const struct share_public *own,
+                            const struct hostile_known *other, const struct share_public *share)
+{
+    uint8_t bytes[DATAGRAM_BYTES_MAX];
+    struct frame f = {.kind = FRAME_PEER_INFO, .peer_info = {.handle = other->handle, .share = *share}};
+    memcpy(f.peer_info.own_point, own->point, CPACE_POINT_BYTES);
+    size_t size = codec_encode(&f, bytes, sizeof bytes);
+    hostile_server_later(l->h, rng_below(&l->h->rng, 300000), false, &to->addr, (struct bytes){bytes, size});
+}
+
+/* ... to each end in another order, the Signals late and in any order, too.
+ * Sees: at worst "bob left" and bob again. Bound: never a message twice (says the judge); in the end one peer each. */
+static void test_introduces_in_any_order(void **state)
+{
+    (void)state;
+    unsigned clean = 0;
+    enum { SEEDS = 60 };
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct liar l = liar_new("introduces in any order", seed);
+        uint32_t dropped = 1U << FRAME_PEER_INFO;
+        nobody_yet(&l, &dropped, true);
+        struct hostile_known *a = hostile_server_of(l.h, l.a), *b = hostile_server_of(l.h, l.b);
+        for (int i = 0; i < 5; i++) {
+            const struct share_public *share_a = hostile_server_take(a), *share_b = hostile_server_take(b);
+            l.h->pairs[l.h->pair_count++] = (struct hostile_pair){.side = {a, b}, .share = {*share_a, *share_b}};
+            introduce_later(&l, a, share_a, b, share_b);
+            introduce_later(&l, b, share_b, a, share_a);
+        }
+        talk(&l, VTIME_S(60));
+        world_run_for(l.s->w, VTIME_S(90)); /* what was not held by both has ended */
+        scene_check(l.s, sim_client_stat(l.a, "peers") <= 1 && sim_client_stat(l.b, "peers") <= 1);
+        clean += sim_client_count(l.a, EVENT_PEER, 0) == 1 && sim_client_count(l.b, EVENT_PEER, 0) == 1;
+        l.h->down = NULL;
+        scene_meet(l.s, l.a, l.b, VTIME_S(200));
+        scene_say(l.s, l.a, 50);
+        scene_say(l.s, l.b, 50);
+        world_run_for(l.s->w, VTIME_S(5));
+        scene_check(l.s, judge_is_settled(l.s->judge, l.a) && judge_is_settled(l.s->judge, l.b));
+        liar_free(&l);
+    }
+    print_message("in any order: one peer and no other in %u of %u\n", clean, (unsigned)SEEDS);
+    assert_true(clean > SEEDS / 2);
+}
+
 /* Attack: introduces people of different rooms, who have different keywords.
  * Sees: `wrong-keyword` after three. Bound: nobody meets; each costs one guess, which is counted. */
 static void test_introduces_strangers(void **state)
@@ -396,6 +476,8 @@ int main(void)
         cmocka_unit_test(test_denies_introductions),
         cmocka_unit_test(test_denies_the_relay),
         cmocka_unit_test(test_introduces_the_same_two),
+        cmocka_unit_test(test_introduces_often_at_first),
+        cmocka_unit_test(test_introduces_in_any_order),
         cmocka_unit_test(test_introduces_strangers),
         cmocka_unit_test(test_hands_a_share_out_twice),
         cmocka_unit_test(test_reflects),

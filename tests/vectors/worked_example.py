@@ -269,7 +269,7 @@ def example(name, typed, words):
     yield line("same_key", same_key)
     next_id = fixed(f"{name} next run", 64)
     yield line("next_run_id", next_id)
-    yield line("same_tag", blake2b(128, next_id, same_key)[:8])
+    yield line("same_tags", blake2b(256, next_id, same_key))
 
     yield None, "the first packet of side 0: an Envelope with its nonce, epoch 0, counter 0"
     plain = b"\x24\x6a\x22\x0a\x20" + side[0]["nonce"]
