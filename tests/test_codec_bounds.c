@@ -258,9 +258,9 @@ static const struct row rows[] = {
     {"envelope-least", {2}, BYTES, 120, DECODE_OK, NULL},
     {"envelope-least", {2}, BYTES, 119, DECODE_WIRE, NULL},
     {"envelope-least", {2}, BYTES, 128, DECODE_WIRE, NULL},
-    {"envelope-least", {3}, BYTES, 64, DECODE_OK, NULL},
-    {"envelope-least", {3}, BYTES, 63, DECODE_WIRE, NULL},
-    {"envelope-least", {3}, BYTES, 72, DECODE_WIRE, NULL},
+    {"envelope-least", {3}, BYTES, 320, DECODE_OK, NULL},
+    {"envelope-least", {3}, BYTES, 319, DECODE_WIRE, NULL},
+    {"envelope-least", {3}, BYTES, 328, DECODE_WIRE, NULL},
     /* Offer */
     {"offer-least", {1}, GONE, 0, DECODE_VALUE, NULL},
     {"offer-least", {2}, BYTES, 64, DECODE_OK, NULL},

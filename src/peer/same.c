@@ -1,10 +1,11 @@
-/* The same two processes in more than one run (docs/protocol.md s5): a server that introduces them again, or often, gets
- * one peer and one copy of each message.
+/* The same two processes in more than one run (docs/protocol.md s5): a server that introduces them again, or often,
+ * gets one peer and one copy of each message.
  *
  * Every first packet lists what the sender had begun before its run: live sessions, runs that go on, and runs that are
- * over but may have brought the other some text. Only the two ends of a run can make its tags, each its own. Of two runs
- * between the same processes the one that is older at both ends stays, and when they do not agree, the one with the
- * smaller id: both ends know both orders as soon as they notice, so they decide alike whatever came first to whom. */
+ * over but may have brought the other some text. Only the two ends of a run can make its tags, each its own. Of two
+ * runs between the same processes the one that is older at both ends stays, and when they do not agree, the one with
+ * the smaller id: both ends know both orders as soon as they notice, so they decide alike whatever came first to whom.
+ */
 #include "peer/internal.h"
 #include <string.h>
 
