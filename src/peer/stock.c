@@ -31,7 +31,7 @@ bool stock_take(struct stock *s, const uint8_t point[static CPACE_POINT_BYTES], 
         *ret = s->shares[i];
         s->shares[i] = s->shares[--s->count];
         sodium_memzero(&s->shares[s->count], sizeof s->shares[0]);
-        vtime_us gap = s->fast ? STOCK_FAST_US : s->refilled < STOCK_FREE_IN_ALL ? STOCK_FAST_US : STOCK_SLOW_US;
+        vtime_us gap = s->fast ? STOCK_FAST_US : s->refilled < STOCK_FAST_REFILLS ? STOCK_FAST_US : STOCK_SLOW_US;
         if (s->missing++ == 0 && s->refill_at < now + gap)
             s->refill_at = now + gap;
         return true;
@@ -51,12 +51,12 @@ void stock_confirmed(struct stock *s, struct rng *r)
 
 bool stock_is_exhausted(const struct stock *s)
 {
-    return s->ready && !s->fast && s->refilled >= STOCK_IN_ALL && s->count == 0;
+    return s->ready && !s->fast && s->refilled >= STOCK_REFILLS_MAX && s->count == 0;
 }
 
 static bool may_refill(const struct stock *s)
 {
-    return s->ready && s->missing > 0 && (s->fast || s->refilled < STOCK_IN_ALL);
+    return s->ready && s->missing > 0 && (s->fast || s->refilled < STOCK_REFILLS_MAX);
 }
 
 bool stock_refill(struct stock *s, struct rng *r, vtime_us now)
@@ -66,7 +66,7 @@ bool stock_refill(struct stock *s, struct rng *r, vtime_us now)
     make(s, r);
     s->missing--;
     s->refilled++;
-    s->refill_at = now + (s->fast || s->refilled < STOCK_FREE_IN_ALL ? STOCK_FAST_US : STOCK_SLOW_US);
+    s->refill_at = now + (s->fast || s->refilled < STOCK_FAST_REFILLS ? STOCK_FAST_US : STOCK_SLOW_US);
     return true;
 }
 

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 enum {
-    STOCK_FREE_IN_ALL = 16, /* without three words of our list: refills before the slow rate */
-    STOCK_IN_ALL = 128,     /* and for the life of the process */
+    STOCK_FAST_REFILLS = 16, /* without three words of our list: before the slow rate */
+    STOCK_IN_ALL = 128,      /* guesses for the life of the process, the first eight counted */
+    STOCK_REFILLS_MAX = STOCK_IN_ALL - SHARES_MAX,
 };
 #define STOCK_FAST_US VTIME_S(1) /* a refill, room form with three words: 86,400 guesses a day of 2^33 */
 #define STOCK_SLOW_US VTIME_S(30)
@@ -32,7 +33,6 @@ struct stock {
     uint8_t missing;   /* of SHARES_MAX: taken by runs that have not confirmed */
     uint32_t refilled; /* in all, not counting those for confirmed runs */
     vtime_us refill_at;
-    bool exhausted_told;
 };
 
 /* A keyword of room or open form. Fills the stock. False only if the keyword does not fit CPace's limits. */
