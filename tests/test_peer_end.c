@@ -158,6 +158,31 @@ static void test_input_during_the_goodbye(void **state)
     assert_int_equal(rig_count(g, 0, EVENT_END), 1);
 }
 
+/* What could open what was said, or let somebody in, is in the engine's memory until the end, and not after it. */
+static void test_nothing_is_left(void **state)
+{
+    struct rig *g = *state;
+    rig_meet(g);
+    const struct engine *ann = g->clients[0].engine;
+    struct {
+        uint8_t bytes[80];
+        size_t size;
+    } secrets[6] = {{.size = ann->keyword.size}, {.size = CPACE_SCALAR_BYTES}, {.size = SEAL_NONCE_BYTES},
+                    {.size = SECRET_BYTES},      {.size = SEAL_KEY_BYTES},     {.size = SEAL_KEY_BYTES}};
+    memcpy(secrets[0].bytes, ann->keyword.normal, secrets[0].size);
+    memcpy(secrets[1].bytes, ann->stock.shares[3].scalar, secrets[1].size);
+    memcpy(secrets[2].bytes, ann->stock.shares[3].nonce, secrets[2].size);
+    memcpy(secrets[3].bytes, ann->rv.secret, secrets[3].size);
+    memcpy(secrets[4].bytes, ann->peers[0].seal.send.key, secrets[4].size);
+    memcpy(secrets[5].bytes, ann->peers[0].seal.recv.key, secrets[5].size);
+    for (size_t i = 0; i < COUNT(secrets); i++)
+        assert_non_null(memmem(ann, engine_size(), secrets[i].bytes, secrets[i].size));
+    rig_do(g, 0, COMMAND_QUIT);
+    assert_int_equal(status(g, 0), 0);
+    for (size_t i = 0; i < COUNT(secrets); i++)
+        assert_null(memmem(ann, engine_size(), secrets[i].bytes, secrets[i].size));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
 
 int main(void)
@@ -171,6 +196,7 @@ int main(void)
         TEST(test_quit_before_anybody),
         TEST(test_left_comes_last),
         TEST(test_input_during_the_goodbye),
+        TEST(test_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

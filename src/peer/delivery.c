@@ -375,5 +375,6 @@ bool delivery_goodbye_poll(struct engine *e, vtime_us now, struct engine_out *re
     bool failed = e->mailbox.undelivered > 0 || e->kept_from_somebody > 0 || (e->waited_out && !e->ever_peer);
     events_add(e, EVENT_END)->event.status = failed ? 1 : 0;
     e->phase = PHASE_ENDED;
+    engine_wipe(e);
     return events_poll(e, ret);
 }

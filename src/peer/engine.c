@@ -39,6 +39,23 @@ bool engine_out_datagram(struct engine *e, struct engine_out *ret, uint16_t sock
     return true;
 }
 
+void engine_wipe(struct engine *e)
+{
+    stock_wipe(&e->stock);
+    sodium_memzero(&e->keyword, sizeof e->keyword);
+    sodium_memzero(&e->config.keyword, sizeof e->config.keyword);
+    sodium_memzero(e->rv.secret, sizeof e->rv.secret);
+    sodium_memzero(e->spoken, sizeof e->spoken);
+    sodium_memzero(e->heard, sizeof e->heard);
+    sodium_memzero(e->again, sizeof e->again);
+    sodium_memzero(e->datagram, sizeof e->datagram); /* the Leave with the secret */
+    sodium_memzero(&e->codec, sizeof e->codec);
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        seal_wipe(&e->peers[i].seal);
+        sodium_memzero(&e->peers[i].own, sizeof e->peers[i].own);
+    }
+}
+
 /* ---- input ---- */
 
 static bool proves(struct engine *e, uint64_t proof)
@@ -284,7 +301,8 @@ bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
         return false;
     if (e->phase == PHASE_GOODBYE)
         return delivery_goodbye_poll(e, now, ret);
-    if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || poll_peers(e, now, ret))
+    if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || poll_peers(e, now, ret) ||
+        again_poll(e, now, ret))
         return true;
     delivery_timers(e, now);
     return events_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);
@@ -295,6 +313,7 @@ vtime_us engine_deadline(const struct engine *e)
     if (e->phase == PHASE_ENDED)
         return VTIME_NEVER;
     vtime_us at = vtime_min(vtime_min(rendezvous_deadline(e), outside_deadline(e)), delivery_deadline(e));
+    at = vtime_min(at, again_deadline(e));
     for (unsigned i = 0; i < PEER_SLOTS; i++)
         at = vtime_min(at, session_deadline(e, &e->peers[i]));
     return at;

@@ -4,6 +4,7 @@
  *   register     rendezvous: until answered every 0.5 s, after 15 s with growing gaps; then the refresh
  *   outside      ask for our address of the other family, as often as the refresh
  *   unreachable  rendezvous: say that the server does not answer
+ *   again        ask to be introduced once more to whom a run was lost with
  *   stock        a share of the guess budget comes back
  *   run          an introduction that does not confirm ends after RUN_US
  *   linger       what was said to nobody goes to whoever is confirmed until LINGER_US after the first
@@ -28,7 +29,13 @@
 #include "wire/rng.h"
 #include "wire/seal.h"
 
-enum { PEER_SLOTS = MAILBOX_SLOTS, EVENTS_MAX = 128, EVENT_TEXT_MAX = 200, REQUESTS_MAX = 8 };
+enum {
+    PEER_SLOTS = MAILBOX_SLOTS,
+    EVENTS_MAX = 128,
+    EVENT_TEXT_MAX = 200,
+    REQUESTS_MAX = 8,
+    AGAIN_MAX = ROOM_PEOPLE_MAX, /* a full room refuses the newcomer so often at once */
+};
 
 enum peer_state {
     PEER_FREE,
@@ -46,7 +53,7 @@ struct peer {
     enum peer_state state;
     uint8_t slot;
     uint32_t number; /* 0 until it is live */
-    bool told;       /* EVENT_PEER is out (waits for the first Offer) */
+    bool told;       /* EVENT_PEER is out */
     bool ignored;
     vtime_us since; /* start of the run, or of the newest one that gave way to it */
     vtime_us heard_at;
@@ -60,7 +67,7 @@ struct peer {
     struct frame_envelope envelope; /* theirs, the first that opened */
     uint8_t run_id[CPACE_SID_BYTES];
     bool counted_wrong, counted_right;
-    bool refuses; /* the room is full: its packets say so */
+    bool refuses; /* a room is full, ours or theirs: no session comes of it, and its packets say so */
 
     /* the session */
     struct seal seal;
@@ -122,18 +129,21 @@ struct rendezvous {
     struct addr observed;
     struct request requests[REQUESTS_MAX];
     unsigned request_next;
-    vtime_us renewed_at;   /* 0: never */
-    vtime_us renew_at;     /* leave and register as somebody new; VTIME_NEVER */
     uint32_t secret_count; /* of secrets that we have had */
     vtime_us register_at, gap_us;
     vtime_us refreshed_at;     /* the last Register */
     vtime_us unanswered_since; /* VTIME_NEVER: all is answered */
     unsigned unanswered;
-    vtime_us answered_at; /* the last answer */
-    vtime_us back_at;     /* when it last began to answer after a silence */
+    vtime_us back_at; /* when it last began to answer after a silence */
     uint32_t rtt_us;
     bool leave_due;
     char trouble[80]; /* why it cannot be reached, if the shell knows */
+};
+
+struct again { /* a run that is over, whose relay token the server is shown */
+    struct relay_token token;
+    vtime_us until; /* 0: none */
+    vtime_us link_at, gap_us;
 };
 
 struct outside {          /* of the family that we are not registered with */
@@ -182,6 +192,7 @@ struct engine {
     bool lingering;                  /* there are open letters and the linger runs */
     struct ghost spoken[GHOSTS_MAX]; /* our runs that carried text and did not confirm */
     struct ghost heard[GHOSTS_MAX];  /* sessions that ended before the other knew of us */
+    struct again again[AGAIN_MAX];
     unsigned wrong_count;
     bool room_full_told;
     bool strangers_told;
@@ -226,7 +237,6 @@ void rendezvous_refused(struct engine *e, vtime_us now, const struct frame_refus
 void rendezvous_server_leaves(struct engine *e, vtime_us now);
 void rendezvous_soon(struct engine *e, vtime_us at); /* refresh no later than that */
 bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret);
-void rendezvous_silence(struct engine *e, vtime_us now);
 bool rendezvous_leave(struct engine *e, struct engine_out *ret);
 vtime_us rendezvous_deadline(const struct engine *e);
 bool rendezvous_from_server(const struct engine *e, const struct addr *from);
@@ -247,10 +257,21 @@ struct peer *introduce_find(struct engine *e, const uint8_t point[static 32]);
 /* Does the Signal come by p's own introduction, so that what does not open in it is a wrong guess? */
 bool introduce_is_own(const struct peer *p, const uint8_t point[static 32]);
 void introduce_wrong(struct engine *e, struct peer *p);
-/* The first packet of a run opened; true if the session is live now. */
-/* The other end says that its room is full. */
-void introduce_room_full(struct engine *e, vtime_us now);
+/* A packet with an Envelope opened in a run; true if the session is live now. Else the run is over, or it goes on
+ * without becoming a session (p->refuses) until both ends know. */
 bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f);
+/* The other end says that its room is full. */
+void introduce_room_full(struct engine *e);
+/* The run is at its end without a session. */
+void introduce_end(struct engine *e, vtime_us now, struct peer *p);
+
+/* ---- again.c: whom to be introduced to once more ---- */
+void again_add(struct engine *e, vtime_us now, const struct seal *seal);
+void again_forget(struct engine *e); /* the registration is gone: everybody is new to the next one */
+void again_list(const struct engine *e, struct frame_register *f);
+void again_linked(struct engine *e, const uint8_t token[static RELAY_TOKEN_BYTES]);
+bool again_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+vtime_us again_deadline(const struct engine *e);
 
 /* ---- same.c: the same two processes in more than one run ---- */
 void same_envelope(const struct engine *e, const struct peer *p, struct frame_envelope *ret);
@@ -270,6 +291,8 @@ vtime_us session_deadline(const struct engine *e, const struct peer *p);
 void session_break(struct engine *e, struct peer *p);
 void session_leave(struct engine *e, struct peer *p, const char *reason);
 void session_free(struct engine *e, struct peer *p);
+/* Shows the server this side of a relay token. */
+bool session_link(struct engine *e, const struct relay_token *token, struct engine_out *ret);
 bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
 void session_linked(struct engine *e, const struct frame_linked *f);
 void session_want_link(struct peer *p, vtime_us at);
@@ -303,5 +326,6 @@ void delivery_end(struct engine *e, vtime_us now);
 bool delivery_goodbye_poll(struct engine *e, vtime_us now, struct engine_out *ret);
 
 /* ---- engine.c ---- */
+void engine_wipe(struct engine *e); /* keyword, keys and secrets, at the end */
 bool engine_out_datagram(struct engine *e, struct engine_out *ret, uint16_t socket, const struct addr *to, size_t size);
 #endif

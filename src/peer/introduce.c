@@ -4,17 +4,30 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FULL_AGAIN_US VTIME_S(30) /* the server does not introduce the same two registrations again */
-#define LINK_LATER_US VTIME_S(3)  /* a Link of its own, if the links in the Register after 1 s have not done it */
+#define LINK_LATER_US VTIME_S(3) /* a Link of its own, if the links in the Register after 1 s have not done it */
 
 enum { WRONG_ALARM = 3 }; /* envelopes that came and did not open, before we warn */
 
-static struct peer *free_slot(struct engine *e)
+/* Is q, a run, to give way before p? Who has been seen to guess wrong goes first, then who has been silent longest. */
+static bool gives_way(const struct peer *q, const struct peer *p)
 {
-    for (unsigned i = 0; i < PEER_SLOTS; i++)
-        if (e->peers[i].state == PEER_FREE)
-            return &e->peers[i];
-    return NULL;
+    return q->counted_wrong != p->counted_wrong ? q->counted_wrong : q->order < p->order;
+}
+
+/* However many strangers there are, a friend's run has a place for the time that its first packets need. */
+static struct peer *free_slot(struct engine *e, vtime_us now)
+{
+    struct peer *run = NULL;
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        struct peer *p = &e->peers[i];
+        if (p->state == PEER_FREE)
+            return p;
+        if (p->state == PEER_RUN && (run == NULL || gives_way(p, run)))
+            run = p;
+    }
+    if (run != NULL)
+        introduce_end(e, now, run);
+    return run;
 }
 
 static bool is_reflection(const struct engine *e, const struct share_public *s)
@@ -67,14 +80,14 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
         e->count.reflected++;
         return;
     }
-    struct peer *p = free_slot(e);
-    if (p == NULL)
-        return;
     struct share_secret own;
     if (!stock_take(&e->stock, f->own_point, now, &own)) {
         e->count.server_frames_refused++;
         return;
     }
+    struct peer *p = free_slot(e, now); /* there are more than sessions, and runs give way */
+    if (p == NULL)
+        return;
     e->count.introductions++;
     if (stock_is_exhausted(&e->stock) && !e->strangers_told) {
         e->strangers_told = true;
@@ -106,14 +119,21 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
     delivery_open_letters(e, p);
 }
 
-void introduce_room_full(struct engine *e, vtime_us now)
+void introduce_room_full(struct engine *e)
 {
     if (!e->room_full_told)
         events_note(e, EVENT_ERROR, "room-full",
                     "this room has 16 people already; trying again every half minute, or take another with --new");
     e->room_full_told = true;
-    if (e->live == 0)
-        e->rv.renew_at = vtime_min(e->rv.renew_at, now + FULL_AGAIN_US);
+}
+
+void introduce_end(struct engine *e, vtime_us now, struct peer *p)
+{
+    if (!p->counted_wrong && !p->counted_right) {
+        e->count.silent++;
+        again_add(e, now, &p->seal);
+    }
+    session_free(e, p);
 }
 
 struct peer *introduce_find(struct engine *e, const uint8_t point[static 32])
@@ -142,32 +162,38 @@ void introduce_wrong(struct engine *e, struct peer *p)
                 "somebody tried this room with other keywords; if it goes on, take a new keyword with --new");
 }
 
+static void count_right(struct engine *e, vtime_us now, struct peer *p)
+{
+    if (p->counted_right)
+        return;
+    p->counted_right = true;
+    e->count.confirmed++;
+    stock_confirmed(&e->stock, &e->rng);
+    rendezvous_soon(e, now + VTIME_S(1));
+}
+
 bool introduce_confirm(struct engine *e, vtime_us now, struct peer *p, const struct frame_envelope *f)
 {
     uint8_t commitment[SEAL_COMMITMENT_BYTES];
+    bool first = !p->counted_right;
     seal_commit(commitment, f->nonce);
     if (memcmp(commitment, p->theirs.commitment, sizeof commitment) != 0) {
         introduce_wrong(e, p);
         session_free(e, p);
         return false;
     }
-    if (!p->counted_right) {
-        p->counted_right = true;
-        e->count.confirmed++;
-        stock_confirmed(&e->stock, &e->rng);
-        rendezvous_soon(e, now + VTIME_S(1));
-    }
+    count_right(e, now, p);
+    if (!first)
+        return false; /* refused, and it does not know yet */
     if (!same_confirm(e, p, f)) {
         session_free(e, p);
         return false;
     }
-    if (p->refuses) { /* it has been told in the packet before */
-        session_free(e, p);
-        return false;
-    }
-    if (e->live == PEERS_MAX) {
+    if (p->refuses || e->live == PEERS_MAX) {
+        if (!p->refuses)
+            p->due = CARRIED_OFFER; /* its packets have not said so yet */
         p->refuses = true;
-        p->due = CARRIED_OFFER;
+        again_add(e, now, &p->seal);
         return false;
     }
     p->envelope = *f;

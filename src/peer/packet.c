@@ -235,7 +235,7 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
     struct sent_packet sent = {0};
     bool probe = p->probes > 0, tracked = recovery_has_slot(&p->recovery);
     bool beside = p->state == PEER_LIVE && p->chosen > PATH_RELAYED && i != p->chosen;
-    if (!p->envelope_acked && tracked)
+    if (!p->envelope_acked && tracked && !(p->refuses && p->due == 0)) /* a refused run ends with a mere Ack */
         put_envelope(e, p, &w, &sent);
     bool acked = put_ack(p, now, &w);
     if (punch)

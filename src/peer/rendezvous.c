@@ -3,12 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNREACHABLE_US  VTIME_S(2)  /* say so when the first Register has had no answer so long: four were sent */
-#define LOST_US         VTIME_S(5)  /* the same for a server that did answer: ten were sent */
-#define RETRY_BUSY_US   VTIME_S(10) /* after a refusal that names no time */
-#define RENEW_GAP_US    VTIME_S(120)
-#define RENEW_JITTER_US VTIME_S(10) /* not both at once: the second finds the first's new registration */
-#define REFILL_WAIT_US  VTIME_S(1)  /* new shares go with a refresh this soon: later than a whole introduction */
+#define UNREACHABLE_US VTIME_S(2)  /* say so when the first Register has had no answer so long: four were sent */
+#define LOST_US        VTIME_S(5)  /* the same for a server that did answer: ten were sent */
+#define RETRY_BUSY_US  VTIME_S(10) /* after a refusal that names no time */
+#define REFILL_WAIT_US VTIME_S(1)  /* new shares go with a refresh this soon: later than a whole introduction */
 
 enum {
     ADDR_TRIES = 3,  /* unanswered Registers before the server's next address */
@@ -20,7 +18,6 @@ void rendezvous_init(struct engine *e, vtime_us now)
     e->rv.register_at = now;
     e->rv.gap_us = REGISTER_INTERVAL_US;
     e->rv.unanswered_since = VTIME_NEVER;
-    e->rv.renew_at = VTIME_NEVER;
 }
 
 const struct addr *rendezvous_addr(const struct engine *e)
@@ -49,6 +46,7 @@ static void forget_registration(struct engine *e)
     e->rv.registered = e->rv.has_secret = e->rv.echoed = false;
     sodium_memzero(e->rv.secret, sizeof e->rv.secret);
     session_unlink_all(e);
+    again_forget(e);
 }
 
 void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, size_t count)
@@ -104,7 +102,6 @@ static void answered(struct engine *e, vtime_us now)
     rv->unanswered_since = VTIME_NEVER;
     rv->unanswered = 0;
     rv->gap_us = REGISTER_INTERVAL_US;
-    rv->answered_at = now;
 }
 
 static bool room_given(struct engine *e, uint32_t room, vtime_us now)
@@ -253,6 +250,7 @@ static void fill_links(const struct engine *e, struct frame_register *f)
         memcpy(t->token, p->seal.relay_token, sizeof t->token);
         t->side = p->seal.side;
     }
+    again_list(e, f);
 }
 
 static void fill_register(struct engine *e, struct frame_register *f)
@@ -283,15 +281,13 @@ static void schedule_repeat(struct engine *e, vtime_us now)
     if (rv->unanswered_since == VTIME_NEVER)
         rv->unanswered_since = now;
     rv->unanswered++;
-    vtime_us gap = REGISTER_INTERVAL_US;
+    vtime_us gap = REGISTER_INTERVAL_US, most = gap + gap / 5;
     if (now >= rv->unanswered_since + REGISTER_FAST_US) {
         rv->gap_us = vtime_min(2 * rv->gap_us, REGISTER_GAP_MAX_US);
-        gap = rv->gap_us;
+        most = gap = rv->gap_us; /* no more than that, so that a server that comes back is found in time */
     }
-    gap -= rng_below(&e->rng, (uint32_t)(gap / 5)); /* 0 to 20 % less */
-    if (gap <= REGISTER_INTERVAL_US)
-        gap += REGISTER_INTERVAL_US / 10; /* the fast ones: 0.5 s +- 20 % on average */
-    rv->register_at = now + gap;
+    vtime_us least = gap - gap / 5;
+    rv->register_at = now + least + rng_below(&e->rng, (uint32_t)(most - least) + 1);
 }
 
 /* The server has several addresses, and this one does not answer. */
@@ -341,33 +337,6 @@ bool rendezvous_leave(struct engine *e, struct engine_out *ret)
     return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e), size);
 }
 
-/* Leaves and comes again as a new registration, which is introduced to everybody anew. */
-static bool renew(struct engine *e, vtime_us now, struct engine_out *ret)
-{
-    e->rv.renew_at = VTIME_NEVER;
-    e->rv.renewed_at = now;
-    e->rv.register_at = now;
-    if (!e->rv.has_secret || e->live > 0)
-        return false;
-    bool sent = rendezvous_leave(e, ret);
-    forget_registration(e);
-    return sent;
-}
-
-/* A run ended in silence: if the other was a friend whose packets were lost, the server takes the two for strangers
- * and will not introduce these two registrations again. Whoever has nobody else becomes a new one, not often: each
- * time every stranger that we have met costs a share again. */
-void rendezvous_silence(struct engine *e, vtime_us now)
-{
-    struct rendezvous *rv = &e->rv;
-    if (e->live > 0)
-        return;
-    vtime_us at = now + rng_below(&e->rng, (uint32_t)RENEW_JITTER_US);
-    if (rv->renewed_at != 0 && at < rv->renewed_at + RENEW_GAP_US)
-        at = rv->renewed_at + RENEW_GAP_US;
-    rv->renew_at = vtime_min(rv->renew_at, at);
-}
-
 bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     struct rendezvous *rv = &e->rv;
@@ -376,8 +345,6 @@ bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (stock_refill(&e->stock, &e->rng, now))
         rendezvous_soon(e, now + REFILL_WAIT_US);
     tell_trouble(e, now);
-    if (now >= rv->renew_at && renew(e, now, ret))
-        return true;
     if (now < rv->register_at)
         return false;
     next_address(e);
@@ -406,7 +373,7 @@ vtime_us rendezvous_deadline(const struct engine *e)
     const struct rendezvous *rv = &e->rv;
     if (rv->addr_count == 0 || !any_socket_open(e) || e->phase != PHASE_RUNNING)
         return VTIME_NEVER;
-    vtime_us at = vtime_min(vtime_min(rv->register_at, rv->renew_at), stock_deadline(&e->stock));
+    vtime_us at = vtime_min(rv->register_at, stock_deadline(&e->stock));
     if (!rv->lost_told && rv->unanswered_since != VTIME_NEVER)
         at = vtime_min(at, rv->unanswered_since + (rv->ever_registered ? LOST_US : UNREACHABLE_US));
     return at;

@@ -53,19 +53,24 @@ void session_unlink_all(struct engine *e)
     }
 }
 
+bool session_link(struct engine *e, const struct relay_token *token, struct engine_out *ret)
+{
+    struct frame f = {.kind = FRAME_LINK, .link = {.token = *token}};
+    memcpy(f.link.secret, e->rv.secret, SECRET_BYTES);
+    return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e),
+                               codec_encode(&f, e->datagram, sizeof e->datagram));
+}
+
 bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)
 {
     if (!p->link_wanted || p->state != PEER_LIVE || now < p->link_at || !e->rv.registered || !e->rv.echoed)
         return false;
-    struct frame f = {.kind = FRAME_LINK};
-    memcpy(f.link.secret, e->rv.secret, SECRET_BYTES);
-    memcpy(f.link.token.token, p->seal.relay_token, RELAY_TOKEN_BYTES);
-    f.link.token.side = p->seal.side;
+    struct relay_token token = {.side = p->seal.side};
+    memcpy(token.token, p->seal.relay_token, sizeof token.token);
     p->link_at = now + vtime_min(LINK_GAP_US << (p->link_tries < 4 ? p->link_tries : 4), LINK_GAP_MAX_US);
     if (p->link_tries < 255)
         p->link_tries++;
-    return engine_out_datagram(e, ret, rendezvous_socket(e), rendezvous_addr(e),
-                               codec_encode(&f, e->datagram, sizeof e->datagram));
+    return session_link(e, &token, ret);
 }
 
 void session_linked(struct engine *e, const struct frame_linked *f)
@@ -78,6 +83,7 @@ void session_linked(struct engine *e, const struct frame_linked *f)
         p->link_wanted = false;
         p->link_tries = 0;
     }
+    again_linked(e, f->token);
 }
 
 /* ---- what came out of a packet ---- */
@@ -158,8 +164,10 @@ static bool take_frame(struct engine *e, vtime_us now, struct peer *p, int path,
         return true;
     case FRAME_LEAVE:
         session_leave(e, p, "quit");
-        if (f->leave.reason == LEAVE_ROOM_FULL)
-            introduce_room_full(e, now);
+        if (f->leave.reason == LEAVE_ROOM_FULL) {
+            again_add(e, now, &p->seal);
+            introduce_room_full(e);
+        }
         return true;
     default:
         return true;
@@ -225,6 +233,37 @@ static void heard(struct engine *e, vtime_us now, struct peer *p, int path, uint
     (void)e;
 }
 
+/* Between a room that is full and a newcomer nothing counts but that both get to know it. */
+static void refused(struct engine *e, vtime_us now, struct peer *p, uint64_t number, struct bytes plain,
+                    const struct packet_summary *s)
+{
+    struct peer_context context = {e, p};
+    struct frame f;
+    while (plain.size > 0)
+        if (codec_decode_inner(&e->codec, &plain, &f) == DECODE_OK && f.kind == FRAME_ACK)
+            recovery_acked(&p->recovery, now, &f.ack, p->seal.counter, session_fate, &context);
+    received_add(&p->received, now, number, s->eliciting, ACK_DELAY_MAX_US);
+}
+
+/* A packet of a run; true if that is a session now. */
+static bool confirms(struct engine *e, vtime_us now, struct peer *p, uint64_t number, struct bytes plain,
+                     const struct packet_summary *s)
+{
+    bool theirs_is_full = s->has_envelope && s->room_full && !p->refuses;
+    if (!s->has_envelope && !p->counted_right)
+        return false;
+    if (theirs_is_full)
+        p->refuses = true;
+    if (s->has_envelope && introduce_confirm(e, now, p, &s->envelope))
+        return true;
+    if (p->state == PEER_RUN) {
+        refused(e, now, p, number, plain, s);
+        if (theirs_is_full)
+            introduce_room_full(e);
+    }
+    return false;
+}
+
 static void opened(struct engine *e, vtime_us now, struct peer *p, uint64_t number, struct bytes plain, uint16_t socket,
                    const struct addr *from)
 {
@@ -233,13 +272,8 @@ static void opened(struct engine *e, vtime_us now, struct peer *p, uint64_t numb
         e->count.dropped++;
         return;
     }
-    if (p->state == PEER_RUN && s.room_full)
-        p->refuses = true; /* so that confirming it is its end */
-    if (p->state == PEER_RUN && (!s.has_envelope || !introduce_confirm(e, now, p, &s.envelope))) {
-        if (s.room_full && s.has_envelope)
-            introduce_room_full(e, now);
+    if (p->state == PEER_RUN && !confirms(e, now, p, number, plain, &s))
         return;
-    }
     int path = from == NULL ? PATH_RELAYED : checks_path(e, now, p, socket, from);
     heard(e, now, p, path, number);
     bool complete = true;
@@ -304,19 +338,18 @@ static bool starves(const struct engine *e, const struct peer *p)
     return p->state == PEER_LIVE && p->starved_since != VTIME_NEVER && e->live > 1;
 }
 
-static void run_was_silent(struct engine *e, vtime_us now)
+/* After 30 s; or it is refused, and both ends know. */
+static bool run_is_over(const struct peer *p, vtime_us now)
 {
-    e->count.silent++;
-    rendezvous_silence(e, now);
+    return now >= p->since + RUN_US ||
+           (p->refuses && p->counted_right && p->envelope_acked && p->received.unacknowledged == 0);
 }
 
 void session_timers(struct engine *e, vtime_us now, struct peer *p)
 {
     struct peer_context context = {e, p};
-    if (p->state == PEER_RUN && now >= p->since + RUN_US) {
-        if (!p->counted_wrong)
-            run_was_silent(e, now);
-        session_free(e, p);
+    if (p->state == PEER_RUN && run_is_over(p, now)) {
+        introduce_end(e, now, p);
         return;
     }
     if (p->state == PEER_LIVE && rendezvous_answers(e, now) && now >= silence_ends(e, p)) {

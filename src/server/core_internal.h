@@ -39,6 +39,8 @@ enum {
 #define FAILED_GAP_US    VTIME_S(10)
 #define FAILED_MEMORY_US VTIME_S(600)
 #define BITS_GRACE_US    VTIME_S(20) /* a refresh and its repetition */
+#define LOST_GAP_S       30U         /* between the introductions of two whose runs are lost, from the third on; */
+#define LOST_GAP_MAX_S   3600U       /* times 4 each time: 28 shares on the first day where none ever succeeds */
 #define UNANSWERED_US    VTIME_S(1)  /* after the last PeerInfo */
 
 /* ---- core_table.c: rows, lists, hash chains ---- */
@@ -163,11 +165,13 @@ struct link {
     vtime_us touched; /* by a presentation or by use */
 };
 
-struct pair {       /* two registrations that are not to be introduced */
-    uint64_t tag;   /* keyed hash of both handles; 0: free */
-    bool strangers; /* for good; else until every silent one of them has refreshed */
-    bool silent[2]; /* by order of handle */
+struct pair {             /* two registrations that are not to be introduced */
+    uint64_t tag;         /* keyed hash of both handles; 0: free */
+    bool strangers;       /* until they prove the contrary; else until every silent one of them has refreshed */
+    bool silent[2];       /* by order of handle */
     uint8_t refreshes[2];
+    uint8_t lost;         /* how often they proved it too late */
+    uint32_t not_before_s; /* server_seconds; after such a proof */
 };
 
 struct failed { /* a source prefix in a room whose runs as a newcomer came to nothing */
@@ -385,7 +389,8 @@ void introduce_stranger(struct server *s, vtime_us now, uint32_t id);
 bool introduction_used_share(const struct server *s, uint32_t party, const uint8_t point[static 32]);
 void introductions_forget(struct server *s, uint32_t party); /* the party is going */
 void introductions_rename(struct server *s, uint32_t from, uint32_t to);
-void introductions_confirm(struct server *s, uint32_t a, uint32_t b); /* a link was made */
+/* A link was made. False: they are not being introduced. */
+bool introductions_confirm(struct server *s, uint32_t a, uint32_t b);
 void introductions_run(struct server *s, vtime_us now);
 vtime_us introductions_deadline(const struct server *s);
 int introduction_side_of(const struct introduction *i, uint32_t party);
@@ -400,7 +405,9 @@ void signal_deliver_slot(struct server *s, uint32_t registration, const uint8_t 
 
 /* ---- core_memory.c: what is remembered of failed introductions ---- */
 void pair_remember(struct server *s, uint32_t a, uint32_t b, bool silent_a, bool silent_b);
-bool pair_is_blocked(const struct server *s, uint32_t a, uint32_t b);
+/* Both have shown that they have the same keyword: in time for their introduction, or when it was over. */
+void pair_proven(struct server *s, vtime_us now, uint32_t a, uint32_t b, bool in_time);
+bool pair_is_blocked(const struct server *s, vtime_us now, uint32_t a, uint32_t b);
 void failed_remember(struct server *s, vtime_us now, uint32_t newcomer);
 bool failed_must_wait(const struct server *s, vtime_us now, uint32_t newcomer);
 bool failed_is_known(const struct server *s, vtime_us now, uint32_t newcomer);

@@ -112,10 +112,10 @@ static bool is_open_to_more(const struct server *s, uint32_t party)
            p->introduction_count < INTRODUCTIONS_EACH_MAX;
 }
 
-static bool may_meet(const struct server *s, uint32_t a, uint32_t b)
+static bool may_meet(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
 {
     return a != b && is_open_to_more(s, b) && !link_exists(s, a, b) && find_between(s, a, b) == 0 &&
-           !pair_is_blocked(s, a, b);
+           !pair_is_blocked(s, now, a, b);
 }
 
 /* The newcomer of two registrations is who joined the place later, whoever's refresh brings them together. */
@@ -138,7 +138,7 @@ void introduce_registration(struct server *s, vtime_us now, uint32_t id)
     for (int round = 0; round == 0 || (round == 1 && skipped); round++) {
         struct place_walk k = place_walk(s, now, &registration_at(s, id)->wish);
         for (uint32_t other; is_open_to_more(s, id) && (other = place_walk_next(s, &k)) != 0;) {
-            if (!may_meet(s, id, other))
+            if (!may_meet(s, now, id, other))
                 continue;
             if (round == 0 && failed_is_known(s, now, other))
                 skipped = true;
@@ -209,13 +209,15 @@ void introductions_forget(struct server *s, uint32_t party)
     p->introduction_count = 0;
 }
 
-void introductions_confirm(struct server *s, uint32_t a, uint32_t b)
+bool introductions_confirm(struct server *s, uint32_t a, uint32_t b)
 {
     uint32_t id = find_between(s, a, b);
-    if (id == 0 || introduction_at(s, id)->linked)
-        return;
+    if (id == 0)
+        return false;
+    if (!introduction_at(s, id)->linked)
+        s->counts[COUNT_INTRODUCTIONS_LINKED]++;
     introduction_at(s, id)->linked = true;
-    s->counts[COUNT_INTRODUCTIONS_LINKED]++;
+    return true;
 }
 
 /* ---- time ---- */

@@ -125,7 +125,12 @@ static uint32_t add(struct server *s, vtime_us now, const uint8_t token[static R
     return id;
 }
 
-/* Of the presentations of one registration the one that was used least recently makes room. */
+/* Should link a of a registration go before b? What leads nowhere goes first, then what was used least recently. */
+static bool goes_before(const struct link *a, const struct link *b)
+{
+    return is_whole(a) != is_whole(b) ? !is_whole(a) : a->touched < b->touched;
+}
+
 static void make_room(struct server *s, uint32_t registration)
 {
     struct registration *r = registration_at(s, registration);
@@ -133,7 +138,7 @@ static void make_room(struct server *s, uint32_t registration)
         return;
     uint32_t oldest = r->links;
     for (uint32_t id = r->links; id != 0; id = next_of(s, id, registration))
-        if (link_at(s, id)->touched < link_at(s, oldest)->touched)
+        if (goes_before(link_at(s, id), link_at(s, oldest)))
             oldest = id;
     withdraw_or_forget(s, oldest, side_of(link_at(s, oldest), registration));
 }
@@ -171,7 +176,8 @@ void link_present(struct server *s, vtime_us now, uint32_t registration, const s
         l->side[side].may_tell = t->may_tell;
         if (is_whole(l)) {
             s->counts[COUNT_LINKED]++;
-            introductions_confirm(s, l->side[0].registration, l->side[1].registration);
+            bool in_time = introductions_confirm(s, l->side[0].registration, l->side[1].registration);
+            pair_proven(s, now, l->side[0].registration, l->side[1].registration, in_time);
             send_linked(s, l, side);
             send_linked(s, l, 1 - side);
         }

@@ -25,35 +25,65 @@ static struct pair *slot_of(const struct server *s, uint64_t tag)
     return &s->t.pairs[(size_t)(tag & s->t.pairs_mask) * PAIR_WAYS];
 }
 
+static struct pair *find(const struct server *s, uint64_t tag)
+{
+    struct pair *slot = slot_of(s, tag);
+    for (int at = 0; at < PAIR_WAYS; at++)
+        if (slot[at].tag == tag)
+            return &slot[at];
+    return NULL;
+}
+
 void pair_remember(struct server *s, uint32_t a, uint32_t b, bool silent_a, bool silent_b)
 {
     struct ordered o = order(s, a, b);
-    struct pair *slot = slot_of(s, o.tag);
+    struct pair *slot = slot_of(s, o.tag), *old = find(s, o.tag);
+    const uint8_t lost = old != NULL ? old->lost : 0;
     int at = 0;
     while (at < PAIR_WAYS - 1 && slot[at].tag != o.tag && slot[at].tag != 0)
         at++;
     memmove(slot + 1, slot, (size_t)at * sizeof *slot);
-    slot[0] = (struct pair){.tag = o.tag, .strangers = !silent_a && !silent_b};
+    slot[0] = (struct pair){.tag = o.tag, .strangers = !silent_a && !silent_b, .lost = lost};
     for (int i = 0; i < 2; i++) {
         slot[0].silent[i] = o.id[i] == a ? silent_a : silent_b;
         slot[0].refreshes[i] = registration_at(s, o.id[i])->refreshes;
     }
 }
 
-bool pair_is_blocked(const struct server *s, uint32_t a, uint32_t b)
+static uint32_t lost_gap_s(uint8_t lost)
+{
+    uint32_t gap = lost > 0 ? LOST_GAP_S : 0;
+    while (lost-- > 1 && gap < LOST_GAP_MAX_S)
+        gap *= 4;
+    return gap < LOST_GAP_MAX_S ? gap : LOST_GAP_MAX_S;
+}
+
+/* Two whose packets never arrive must not spend their guess budgets on one another: each time that a run of theirs is
+ * lost they wait longer for the next. */
+void pair_proven(struct server *s, vtime_us now, uint32_t a, uint32_t b, bool in_time)
 {
     struct ordered o = order(s, a, b);
-    const struct pair *slot = slot_of(s, o.tag);
-    for (int at = 0; at < PAIR_WAYS; at++) {
-        if (slot[at].tag != o.tag)
-            continue;
-        if (slot[at].strangers)
+    struct pair *p = find(s, o.tag);
+    if (p == NULL)
+        return;
+    const uint8_t lost = p->lost;
+    *p = (struct pair){0};
+    if (!in_time)
+        *p = (struct pair){.tag = o.tag,
+                           .lost = lost < UINT8_MAX ? lost + 1 : lost,
+                           .not_before_s = server_seconds(s, now) + lost_gap_s(lost)};
+}
+
+bool pair_is_blocked(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
+{
+    struct ordered o = order(s, a, b);
+    const struct pair *p = find(s, o.tag);
+    if (p == NULL)
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (p->silent[i] && p->refreshes[i] == registration_at(s, o.id[i])->refreshes)
             return true;
-        for (int i = 0; i < 2; i++)
-            if (slot[at].silent[i] && slot[at].refreshes[i] == registration_at(s, o.id[i])->refreshes)
-                return true;
-    }
-    return false;
+    return p->strangers || server_seconds(s, now) < p->not_before_s;
 }
 
 /* ---- source prefixes whose runs failed ---- */

@@ -1,4 +1,4 @@
-/* What one member can do to a room: floods, copies of himself, coming and going, other people's tokens
+/* What one member can do to a room: floods, copies of himself, coming and going, other people's tags and tokens
  * (docs/attacks.md is the table). And a room that is full for honest reasons. */
 #include <string.h>
 
@@ -189,11 +189,11 @@ static bool is_complete(struct scene *s, void *context)
     return true;
 }
 
-/* Seventeen: the last is told `room-full`, and gets in when somebody leaves, to everybody. */
-static void test_the_seventeenth(void **state)
+/* Seventeen: the last is told `room-full`, tries again every half minute, and is in everywhere within 40 s when
+ * somebody leaves. */
+static void seventeen(bool killed)
 {
-    (void)state;
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         struct scene *s = scene_test("the seventeenth", seed);
         char label[8];
         for (int i = 0; i < ROOM_PEOPLE_MAX; i++) {
@@ -204,17 +204,23 @@ static void test_the_seventeenth(void **state)
         bool complete = scene_wait_until(s, VTIME_S(60), is_complete, NULL);
         scene_check(s, complete);
         struct sim_client *late = scene_join(s, scene_home(s, VTIME_MS(10), NULL), "late");
-        world_run_for(s->w, VTIME_S(20));
+        world_run_for(s->w, VTIME_S(20) + dice_below(&s->w->dice, VTIME_S(40)));
         scene_check(s, has_code(late, "room-full") && sim_client_stat(late, "peers") == 0);
         for (int i = 0; i < ROOM_PEOPLE_MAX; i++)
             scene_check(s,
                         sim_client_stat(s->clients[i], "peers") == PEERS_MAX && !has_code(s->clients[i], "room-full"));
         vtime_us start = s->w->now;
-        sim_client_quit(s->clients[5]);
+        if (killed)
+            sim_client_kill(s->clients[5]);
+        else
+            sim_client_quit(s->clients[5]);
+        s->clients[5]->ended = true;
         complete = scene_wait_until(s, VTIME_S(400), is_complete, NULL);
-        print_message("the seventeenth is in everywhere %.1f s after somebody left\n",
-                      (double)(s->w->now - start) / 1e6);
-        scene_check(s, complete);
+        print_message("the seventeenth is in everywhere %.1f s after somebody %s\n", (double)(s->w->now - start) / 1e6,
+                      killed ? "was killed" : "left");
+        scene_check(s, complete && s->w->now - start <= (killed ? PEER_TIMEOUT_US : 0) + VTIME_S(40));
+        for (int i = 0; i <= ROOM_PEOPLE_MAX; i++) /* to be refused is to be known: it costs no guess */
+            scene_check(s, i == 5 || sim_client_stat(s->clients[i], "guesses_silent") <= (killed ? 1 : 0));
         for (int i = 0; i <= ROOM_PEOPLE_MAX; i++)
             if (i != 5)
                 scene_say(s, s->clients[i], 100);
@@ -225,6 +231,19 @@ static void test_the_seventeenth(void **state)
                                    judge_has_all(s->judge, late, s->clients[i]));
         scene_free(s);
     }
+}
+
+static void test_the_seventeenth(void **state)
+{
+    (void)state;
+    seventeen(false);
+}
+
+/* The others notice it one by one, so that at first some let the newcomer in and some do not. */
+static void test_the_seventeenth_after_a_death(void **state)
+{
+    (void)state;
+    seventeen(true);
 }
 
 /* Attack: a member tells newcomers that the room is full.
@@ -252,6 +271,63 @@ static void test_lies_room_full(void **state)
 }
 
 /* ---- other people's secrets ---- */
+
+static void reflect(struct hostile_member *m, struct hostile_run *run, const struct frame *f)
+{
+    uint8_t plain[PLAIN_BYTES_MAX];
+    if (f->kind != FRAME_ENVELOPE || run->left)
+        return;
+    struct frame_envelope tags = {.same_count = f->envelope.same_count, .pending_count = f->envelope.pending_count};
+    memcpy(tags.same, f->envelope.same, sizeof tags.same);
+    memcpy(tags.pending, f->envelope.pending, sizeof tags.pending);
+    for (unsigned i = 0; i < f->envelope.pending_count && tags.same_count < SAME_TAGS_MAX; i++)
+        tags.same[tags.same_count++] = f->envelope.pending[i];
+    for (unsigned i = 0; i < f->envelope.same_count && tags.pending_count < PENDING_TAGS_MAX; i++)
+        tags.pending[tags.pending_count++] = f->envelope.same[i];
+    size_t size = hostile_put_envelope(run, &tags, plain, sizeof plain);
+    const struct frame offer = {.kind = FRAME_OFFER, .offer = m->offer};
+    size += codec_encode_inner(&offer, plain + size, sizeof plain - size);
+    hostile_member_send(m, run, plain, size);
+}
+
+/* What bob is sent through the server is lost at first, so that ann's run with him goes on. */
+static bool bob_hears_nothing(void *context, const struct packet *p)
+{
+    const struct room *r = context;
+    return r->b && p->origin == r->s->server->host && p->size > 200 && r->s->w->now < r->b->started_at + VTIME_S(2) &&
+           addr_ip_equal(&p->dst, world_addr(r->s->w, r->b->host, 0));
+}
+
+/* Attack: sends everybody's own same and pending tags back to them, before anything else.
+ * Sees: nothing. Bound: only mel's own session is concerned; the others keep theirs, and those who are just being
+ * introduced still meet. */
+static void test_reflects_tags(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct room r = room_new("reflects tags", seed);
+        r.a = scene_join(r.s, scene_home(r.s, VTIME_MS(30), NULL), "ann");
+        world_run_for(r.s->w, VTIME_S(1));
+        scene_say(r.s, r.a, 100);
+        r.s->w->drop = bob_hears_nothing;
+        r.s->w->drop_context = &r;
+        r.b = scene_join(r.s, scene_home(r.s, VTIME_MS(150), NULL), "bob"); /* far, so that mel is faster */
+        world_block(r.s->w, r.a->host, r.b->host, true);
+        world_run_for(r.s->w, VTIME_MS(seed * 60));
+        r.m[r.count++] = hostile_member_new(r.s, scene_home(r.s, VTIME_MS(1), NULL), NULL, "mel");
+        r.m[0]->habits.no_envelope = true; /* but for the reflection */
+        r.m[0]->on_frame = reflect;
+        scene_meet(r.s, r.a, r.b, VTIME_S(5));
+        world_run_for(r.s->w, VTIME_S(20));
+        for (int i = 0; i < 5; i++) {
+            hostile_member_leave(r.m[0]);
+            hostile_member_register(r.m[0]);
+            world_run_for(r.s->w, VTIME_S(8));
+        }
+        check_friends(&r);
+        room_free(&r);
+    }
+}
 
 /* Attack: presents both sides of the relay token of its session with ann, from two registrations.
  * Bound: that link is its own affair; other sessions' tokens cannot be guessed. */
@@ -326,7 +402,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_message_flood),   cmocka_unit_test(test_flood_of_a_stalled_reader),
         cmocka_unit_test(test_leave_storm),     cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_the_seventeenth), cmocka_unit_test(test_lies_room_full),
+        cmocka_unit_test(test_the_seventeenth), cmocka_unit_test(test_the_seventeenth_after_a_death),
+        cmocka_unit_test(test_lies_room_full),  cmocka_unit_test(test_reflects_tags),
         cmocka_unit_test(test_takes_the_link),  cmocka_unit_test(test_one_stranger),
         cmocka_unit_test(test_ten_strangers),
     };
