@@ -214,6 +214,29 @@ static void test_typed_before(void **state)
     assert_int_equal(engine_undelivered(g->clients[0].engine), 0);
 }
 
+/* What was typed when the first had left again, within the two seconds, waits for the next one. */
+static void test_typed_between(void **state)
+{
+    struct rig *g = *state;
+    rig_start(g, 0, "ann");
+    rig_run(g, VTIME_S(1));
+    rig_say_to(g, 0, 5, 0, "one");
+    rig_start(g, 1, "bob");
+    rig_run(g, VTIME_MS(600));
+    rig_do(g, 1, COMMAND_QUIT);
+    rig_run(g, VTIME_MS(200));
+    assert_int_equal(rig_count(g, 0, EVENT_PEER_LEFT), 1);
+    rig_say_to(g, 0, 6, 0, "two");
+    rig_run(g, VTIME_S(10));
+    rig_start(g, 2, "cat");
+    rig_run(g, VTIME_S(5));
+    assert_int_equal(rig_count(g, 1, EVENT_MESSAGE), 1);
+    assert_int_equal(rig_count(g, 2, EVENT_MESSAGE), 1);
+    assert_string_equal(rig_event(g, 2, EVENT_MESSAGE, 0)->text, "two");
+    assert_int_equal(rig_count(g, 0, EVENT_DELIVERED), 2);
+    assert_int_equal(engine_undelivered(g->clients[0].engine), 0);
+}
+
 static void test_ids(void **state)
 {
     struct rig *g = *state;
@@ -389,10 +412,10 @@ static void test_relay_never(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_meet),     TEST(test_words),      TEST(test_other_keyword), TEST(test_quiet),
-        TEST(test_lost_ack), TEST(test_full_room),  TEST(test_names),         TEST(test_typed_before),
-        TEST(test_ids),      TEST(test_texts),      TEST(test_to_one),        TEST(test_mailbox_full),
-        TEST(test_written),  TEST(test_relay_only), TEST(test_relay_never),
+        TEST(test_meet),          TEST(test_words),     TEST(test_other_keyword), TEST(test_quiet),
+        TEST(test_lost_ack),      TEST(test_full_room), TEST(test_names),         TEST(test_typed_before),
+        TEST(test_typed_between), TEST(test_ids),       TEST(test_texts),         TEST(test_to_one),
+        TEST(test_mailbox_full),  TEST(test_written),   TEST(test_relay_only),    TEST(test_relay_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

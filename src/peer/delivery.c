@@ -111,13 +111,22 @@ void delivery_confirmed(struct engine *e, vtime_us now, struct peer *p)
 
 /* ---- telling ---- */
 
+/* Is anybody there for it, or was? Else it was said when the first had left again, and waits for the next. */
+static bool is_for_somebody(const struct engine *e, const struct letter *l)
+{
+    bool there = l->told_count > 0;
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        there = there || (e->peers[i].state == PEER_LIVE && (l->waiting & bit(&e->peers[i])));
+    return there;
+}
+
 static bool tell_closed_letter(struct engine *e, vtime_us now)
 {
     if (!e->lingering || now < e->first_peer_at + LINGER_US)
         return false;
     for (uint64_t n = e->mailbox.first; n < e->mailbox.next; n++) {
         struct letter *l = mailbox_letter(&e->mailbox, n);
-        if (!l->open)
+        if (!l->open || !is_for_somebody(e, l))
             continue;
         l->open = false;
         struct queued_event *q = events_add(e, EVENT_SENT);

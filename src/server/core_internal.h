@@ -153,7 +153,6 @@ struct link_side {
     uint32_t next;         /* of the registration's links */
     uint32_t name;
     bool may_tell;
-    bool used; /* it has shown that it knows the name */
 };
 
 struct link {

@@ -190,7 +190,7 @@ void link_present(struct server *s, vtime_us now, uint32_t registration, const s
     if (!is_whole(l))
         return;
     bool told_now = l->side[0].may_tell && l->side[1].may_tell;
-    if (answer || !l->side[side].used || told_now != told_before)
+    if (answer || told_now != told_before)
         send_linked(s, l, side);
     if (told_now && !told_before)
         send_linked(s, l, 1 - side);
@@ -244,7 +244,6 @@ void relay_forward(struct server *s, const struct arrival *in, uint32_t sender, 
     struct link *l = link_at(s, id);
     const int from = side_of(l, sender);
     l->touched = in->now;
-    l->side[from].used = true;
     if (!within_quota(l, in->now, f->datagram.size)) {
         s->counts[COUNT_RELAY_OVER_QUOTA]++;
         return;

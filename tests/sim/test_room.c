@@ -74,6 +74,52 @@ static void test_sixteen(void **state)
     room("sixteen at once", 2, ROOM_PEOPLE_MAX, VTIME_MS(100), "42-crab-lunar-toast");
 }
 
+static uint64_t datagrams(const struct scene *s)
+{
+    const struct judge_traffic *t = &s->judge->traffic;
+    return t->to_server + t->from_server + t->to_others;
+}
+
+/* What a mesh costs, all told: so many datagrams for each pair until all are in, and then in five idle minutes. Until
+ * then a pair needs 20 (12 of them with the server) if all come at once, and 26 if they come one by one, since whoever
+ * is there refreshes his shares each time; later each end asks the path every 15 to 18 s, and is answered. */
+static void mesh(uint64_t seed, int people, vtime_us apart)
+{
+    struct scene *s = scene_test("mesh", seed);
+    enum engine_path path = PATH_DIRECT;
+    char label[16];
+    for (int i = 0; i < people; i++) {
+        snprintf(label, sizeof label, "p%d", i);
+        scene_join(s, scene_home(s, VTIME_MS(10 + 7 * (unsigned)i), nats[i % 5]), label);
+        world_run_for(s->w, apart);
+    }
+    vtime_us last = s->w->now;
+    bool met = scene_wait_until(s, VTIME_S(4), all_met, &path);
+    scene_check(s, met);
+    vtime_us took = s->w->now - last;
+    world_run_for(s->w, last + VTIME_S(10) - s->w->now);
+    const uint64_t n = (uint64_t)people, pairs = n * (n - 1) / 2, joined = datagrams(s);
+    world_run_for(s->w, VTIME_S(300));
+    const uint64_t idle = datagrams(s) - joined;
+    print_message("%2d people, %.0f s apart: all in after %.1f s and %llu datagrams; %llu in five idle minutes\n",
+                  people, (double)apart / 1e6, (double)took / 1e6, (unsigned long long)joined,
+                  (unsigned long long)idle);
+    scene_check(s, joined <= (apart > 0 ? 27 : 22) * pairs + 6 * n);
+    scene_check(s, idle <= 80 * pairs + 40 * n); /* four and two in 15 s */
+    scene_free(s);
+}
+
+static void test_mesh(void **state)
+{
+    (void)state;
+    static const int sizes[] = {2, 4, 8, 12, ROOM_PEOPLE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (uint64_t seed = 1; seed <= 2; seed++) {
+            mesh(seed, sizes[i], 0);
+            mesh(seed, sizes[i], VTIME_S(2));
+        }
+}
+
 /* A message goes to those who are there; one for a single peer goes to nobody else (the judge sees to that). */
 static void test_to_one(void **state)
 {
@@ -431,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_three),
         cmocka_unit_test(test_sixteen),
+        cmocka_unit_test(test_mesh),
         cmocka_unit_test(test_to_one),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_wrong_keyword_alarm),
