@@ -384,16 +384,31 @@ static bool direct_works(const struct peer *p)
     return p->chosen > PATH_RELAYED;
 }
 
+/* A path that did not answer may do so by now, and would be of a better kind than the one in use: the LAN, when that
+ * was lost and the way by the outside of the common NAT came back first. */
+static bool may_be_better(const struct peer *p, const struct path *q)
+{
+    return q->state == PATH_RESTING && (!direct_works(p) || path_kind(q) > path_kind(&p->paths[p->chosen]));
+}
+
+static bool wants_better(const struct peer *p)
+{
+    bool wants = !direct_works(p);
+    for (int i = 1; i < PATHS_MAX; i++)
+        wants = wants || may_be_better(p, &p->paths[i]);
+    return wants;
+}
+
 static void repunch(struct engine *e, vtime_us now, struct peer *p)
 {
-    if (direct_works(p) || now < p->repunch_at || !probes_allowed(e))
+    if (now < p->repunch_at || !probes_allowed(e) || !wants_better(p))
         return;
     vtime_us pause = REPUNCH_FIRST_US << (p->repunch_tries < 4 ? p->repunch_tries : 4);
     p->repunch_at = now + vtime_min(pause, REPUNCH_MAX_US);
     if (p->repunch_tries < 255)
         p->repunch_tries++;
     for (int i = 1; i < PATHS_MAX; i++)
-        if (p->paths[i].state == PATH_RESTING)
+        if (may_be_better(p, &p->paths[i]))
             path_probe(&p->paths[i], now);
 }
 
@@ -420,7 +435,7 @@ vtime_us checks_deadline(const struct engine *e, const struct peer *p)
 {
     if (p->state != PEER_LIVE || p->offer.generation == 0)
         return VTIME_NEVER;
-    vtime_us at = direct_works(p) || !probes_allowed(e) ? VTIME_NEVER : p->repunch_at;
+    vtime_us at = probes_allowed(e) && wants_better(p) ? p->repunch_at : VTIME_NEVER;
     for (int i = 0; i < PATHS_MAX; i++) {
         const struct path *q = &p->paths[i];
         if (is_asked(p, i) && (i != PATH_RELAYED || relay_is_ready(e, p, e->now)))
