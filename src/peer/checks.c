@@ -384,11 +384,12 @@ static bool direct_works(const struct peer *p)
     return p->chosen > PATH_RELAYED;
 }
 
-/* A path that did not answer may do so by now, and would be of a better kind than the one in use: the LAN, when that
- * was lost and the way by the outside of the common NAT came back first. */
+/* A path that does not answer may do so by now. With a direct one in use only the LAN is worth it, if it has been there
+ * before: it was lost, and the way by the outside of the common NAT came back first. */
 static bool may_be_better(const struct peer *p, const struct path *q)
 {
-    return q->state == PATH_RESTING && (!direct_works(p) || path_kind(q) > path_kind(&p->paths[p->chosen]));
+    return q->state == PATH_RESTING &&
+           (!direct_works(p) || (q->answered_at != 0 && path_kind(q) > path_kind(&p->paths[p->chosen])));
 }
 
 static bool wants_better(const struct peer *p)
