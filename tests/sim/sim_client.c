@@ -439,6 +439,14 @@ size_t sim_client_count(const struct sim_client *c, enum engine_event_kind kind,
     return n;
 }
 
+size_t sim_client_codes(const struct sim_client *c, const char *code)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->event_count; i++)
+        n += c->events[i].e.code && strcmp(c->events[i].e.code, code) == 0;
+    return n;
+}
+
 uint64_t sim_client_stat(const struct sim_client *c, const char *name)
 {
     struct engine_stat stats[ENGINE_STATS_MAX];

@@ -73,6 +73,7 @@ void sim_client_server(struct sim_client *c, const struct addr *addrs, size_t co
 const struct sim_event *sim_client_event(const struct sim_client *c, enum engine_event_kind kind, uint32_t peer,
                                          size_t from, size_t nth);
 size_t sim_client_count(const struct sim_client *c, enum engine_event_kind kind, uint32_t peer);
+size_t sim_client_codes(const struct sim_client *c, const char *code); /* events with it */
 uint64_t sim_client_stat(const struct sim_client *c, const char *name);
 const char *sim_event_name(enum engine_event_kind kind);
 #endif

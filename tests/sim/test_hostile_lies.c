@@ -3,44 +3,7 @@
  * (docs/attacks.md is the table). */
 #include <string.h>
 
-#include "hostile_server.h"
-#include "scene_test.h"
-
-struct liar {
-    struct scene *s;
-    struct hostile_server *h;
-    struct sim_client *a, *b;
-    unsigned kind;
-};
-
-static struct liar liar_new(const char *title)
-{
-    struct liar l = {.s = scene_test(title, 1)};
-    l.h = hostile_server_new(l.s);
-    return l;
-}
-
-static void join_two(struct liar *l)
-{
-    l->a = scene_join(l->s, scene_home(l->s, VTIME_MS(20), NULL), "ann");
-    world_run_for(l->s->w, VTIME_S(2));
-    l->b = scene_join(l->s, scene_home(l->s, VTIME_MS(35), NULL), "bob");
-}
-
-static struct liar direct_pair(const char *title)
-{
-    struct liar l = liar_new(title);
-    join_two(&l);
-    scene_meet_by(l.s, l.a, l.b, PATH_DIRECT, VTIME_S(5));
-    world_run_for(l.s->w, VTIME_S(5));
-    return l;
-}
-
-static void liar_free(struct liar *l)
-{
-    scene_free(l->s);
-    hostile_server_free(l->h);
-}
+#include "liar.h"
 
 static void check_friends(struct liar *l)
 {
@@ -85,7 +48,7 @@ static void test_makes_register(void **state)
 {
     (void)state;
     for (unsigned kind = 0; kind < ANSWERS; kind++) {
-        struct liar l = direct_pair("makes register");
+        struct liar l = direct_pair("makes register", 1);
         struct hostile_known *a = hostile_server_of(l.h, l.a);
         uint64_t before = a->registers;
         l.kind = kind;
@@ -123,7 +86,7 @@ static void test_refuses(void **state)
     (void)state;
     static const uint8_t codes[] = {REFUSED_ROOM_FULL, REFUSED_BUSY, REFUSED_CROWDED, 9};
     for (size_t i = 0; i < sizeof codes; i++) {
-        struct liar l = direct_pair("refuses");
+        struct liar l = direct_pair("refuses", 1);
         struct hostile_known *a = hostile_server_of(l.h, l.a);
         uint64_t before = a->registers;
         size_t told = l.a->event_count;
@@ -156,7 +119,7 @@ static bool want_all_bits(struct hostile_server *h, struct hostile_known *who, s
 static void test_wants_bits(void **state)
 {
     (void)state;
-    struct liar l = liar_new("wants bits");
+    struct liar l = liar_new("wants bits", 1);
     l.s->keyword = "moonshine";
     l.h->down = want_all_bits;
     join_two(&l);
@@ -191,7 +154,7 @@ static bool other_rooms(struct hostile_server *h, struct hostile_known *who, str
 static void test_lies_about_rooms(void **state)
 {
     (void)state;
-    struct liar l = liar_new("lies about rooms");
+    struct liar l = liar_new("lies about rooms", 1);
     l.h->down = other_rooms;
     l.a = scene_join(l.s, scene_home(l.s, VTIME_MS(20), NULL), "ann");
     l.s->keyword = NULL;
@@ -226,7 +189,7 @@ static bool misdeliver(struct hostile_server *h, struct hostile_known *who, stru
 static void test_misdelivers(void **state)
 {
     (void)state;
-    struct liar l = liar_new("misdelivers");
+    struct liar l = liar_new("misdelivers", 1);
     l.h->down = misdeliver;
     l.s->config.relay = RELAY_ONLY;
     join_two(&l);
@@ -276,7 +239,7 @@ static void tell_all_kinds(struct liar *l, const struct addr *from, const struct
 static void test_answers_nothing(void **state)
 {
     (void)state;
-    struct liar l = direct_pair("answers nothing");
+    struct liar l = direct_pair("answers nothing", 1);
     struct hostile_known *a = hostile_server_of(l.h, l.a);
     struct addr server = l.h->local, other = l.h->local, stranger = addr_v4(192, 0, 2, 9, SIM_SERVER_PORT);
     server.port = SIM_SERVER_PORT;
@@ -300,7 +263,7 @@ static void test_answers_nothing(void **state)
 static void test_lies_about_links(void **state)
 {
     (void)state;
-    struct liar l = direct_pair("lies about links");
+    struct liar l = direct_pair("lies about links", 1);
     struct hostile_known *a = hostile_server_of(l.h, l.a);
     uint64_t registers = a->registers;
     for (int i = 0; i < 300; i++) {
@@ -333,7 +296,7 @@ static bool keep(struct hostile_server *h, struct hostile_known *who, struct fra
 static void test_late_replay(void **state)
 {
     (void)state;
-    struct liar l = liar_new("late replay");
+    struct liar l = liar_new("late replay", 1);
     l.h->down = keep;
     l.s->config.relay = RELAY_ONLY;
     join_two(&l);

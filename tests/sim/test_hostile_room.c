@@ -51,14 +51,6 @@ static void check_friends(struct room *r)
     scene_check(r->s, sim_client_count(r->a, EVENT_PEER_LEFT, judge_peer(r->s->judge, r->a, r->b)) == 0);
 }
 
-static bool has_code(const struct sim_client *c, const char *code)
-{
-    for (size_t i = 0; i < c->event_count; i++)
-        if (c->events[i].e.code && strcmp(c->events[i].e.code, code) == 0)
-            return true;
-    return false;
-}
-
 /* ---- floods ---- */
 
 /* Attack: messages as fast as the line takes them.
@@ -205,10 +197,10 @@ static void seventeen(bool killed)
         scene_check(s, complete);
         struct sim_client *late = scene_join(s, scene_home(s, VTIME_MS(10), NULL), "late");
         world_run_for(s->w, VTIME_S(20) + dice_below(&s->w->dice, VTIME_S(40)));
-        scene_check(s, has_code(late, "room-full") && sim_client_stat(late, "peers") == 0);
+        scene_check(s, sim_client_codes(late, "room-full") && sim_client_stat(late, "peers") == 0);
         for (int i = 0; i < ROOM_PEOPLE_MAX; i++)
-            scene_check(s,
-                        sim_client_stat(s->clients[i], "peers") == PEERS_MAX && !has_code(s->clients[i], "room-full"));
+            scene_check(s, sim_client_stat(s->clients[i], "peers") == PEERS_MAX &&
+                               !sim_client_codes(s->clients[i], "room-full"));
         vtime_us start = s->w->now;
         if (killed)
             sim_client_kill(s->clients[5]);
@@ -376,7 +368,7 @@ static void guess_from(int addresses)
     uint64_t guesses = sim_client_stat(r.a, "introductions");
     print_message("%d strangers: %llu guesses in ten minutes\n", addresses, (unsigned long long)guesses);
     scene_check(r.s, guesses > 10 && guesses <= SHARES_MAX + 601);
-    scene_check(r.s, sim_client_count(r.a, EVENT_PEER, 0) == 0 && has_code(r.a, "wrong-keyword"));
+    scene_check(r.s, sim_client_count(r.a, EVENT_PEER, 0) == 0 && sim_client_codes(r.a, "wrong-keyword"));
     r.b = scene_join(r.s, scene_home(r.s, VTIME_MS(10), NULL), "bob");
     vtime_us start = r.s->w->now;
     scene_meet(r.s, r.a, r.b, VTIME_S(60));

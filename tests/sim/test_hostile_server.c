@@ -3,54 +3,7 @@
  * clear, no `delivered` that is not true. */
 #include <string.h>
 
-#include "hostile_server.h"
-#include "scene_test.h"
-
-struct liar {
-    struct scene *s;
-    struct hostile_server *h;
-    struct sim_client *a, *b;
-};
-
-static struct liar liar_new(const char *title, uint64_t seed)
-{
-    struct liar l = {.s = scene_test(title, seed)};
-    l.h = hostile_server_new(l.s);
-    return l;
-}
-
-static void join_two(struct liar *l)
-{
-    l->a = scene_join(l->s, scene_home(l->s, VTIME_MS(20), NULL), "ann");
-    world_run_for(l->s->w, VTIME_S(2));
-    l->b = scene_join(l->s, scene_home(l->s, VTIME_MS(35), NULL), "bob");
-}
-
-/* Both talk, and it goes through the server: the direct path is blocked. */
-static struct liar relayed_pair(const char *title, uint64_t seed)
-{
-    struct liar l = liar_new(title, seed);
-    join_two(&l);
-    world_block(l.s->w, l.a->host, l.b->host, true);
-    scene_meet(l.s, l.a, l.b, VTIME_S(5));
-    world_run_for(l.s->w, VTIME_S(5));
-    return l;
-}
-
-static struct liar direct_pair(const char *title, uint64_t seed)
-{
-    struct liar l = liar_new(title, seed);
-    join_two(&l);
-    scene_meet_by(l.s, l.a, l.b, PATH_DIRECT, VTIME_S(5));
-    world_run_for(l.s->w, VTIME_S(5));
-    return l;
-}
-
-static void liar_free(struct liar *l)
-{
-    scene_free(l->s);
-    hostile_server_free(l->h);
-}
+#include "liar.h"
 
 static void talk(struct liar *l, vtime_us us)
 {
@@ -65,14 +18,6 @@ static void check_one_peer(struct liar *l)
     scene_check(l->s, sim_client_count(l->a, EVENT_PEER, 0) == 1 && sim_client_count(l->b, EVENT_PEER, 0) == 1);
     scene_check(l->s, sim_client_count(l->a, EVENT_PEER_LEFT, 0) == 0);
     scene_check(l->s, sim_client_count(l->b, EVENT_PEER_LEFT, 0) == 0);
-}
-
-static bool has_code(const struct sim_client *c, const char *code)
-{
-    for (size_t i = 0; i < c->event_count; i++)
-        if (c->events[i].e.code && strcmp(c->events[i].e.code, code) == 0)
-            return true;
-    return false;
 }
 
 /* ---- what passes by: again, late, in another order, altered ---- */
@@ -119,7 +64,7 @@ static void test_replays(void **state)
         scene_check(l.s, sim_client_stat(l.a, "packets_replayed") > 100);
         scene_check(l.s, sim_client_stat(l.a, "introductions_confirmed") == 1);
         scene_check(l.s, sim_client_stat(l.a, "guesses_wrong") == 0 && sim_client_stat(l.a, "guesses_silent") <= 8);
-        scene_check(l.s, !has_code(l.a, "wrong-keyword"));
+        scene_check(l.s, !sim_client_codes(l.a, "wrong-keyword"));
         liar_free(&l);
     }
 }
@@ -324,6 +269,15 @@ static void introduce_later(struct liar *l, struct hostile_known *to, const stru
     hostile_server_later(l->h, rng_below(&l->h->rng, 300000), false, &to->addr, (struct bytes){bytes, size});
 }
 
+static void pair_later(struct liar *l, struct hostile_known *a, struct hostile_known *b)
+{
+    const struct share_public *share_a = hostile_server_take(a), *share_b = hostile_server_take(b);
+    scene_check(l->s, share_a != NULL && share_b != NULL);
+    l->h->pairs[l->h->pair_count++] = (struct hostile_pair){.side = {a, b}, .share = {*share_a, *share_b}};
+    introduce_later(l, a, share_a, b, share_b);
+    introduce_later(l, b, share_b, a, share_a);
+}
+
 /* ... to each end in another order, the Signals late and in any order, too.
  * Sees: at worst "bob left" and bob again. Bound: never a message twice (says the judge); in the end one peer each. */
 static void test_introduces_in_any_order(void **state)
@@ -336,12 +290,8 @@ static void test_introduces_in_any_order(void **state)
         uint32_t dropped = 1U << FRAME_PEER_INFO;
         nobody_yet(&l, &dropped, true);
         struct hostile_known *a = hostile_server_of(l.h, l.a), *b = hostile_server_of(l.h, l.b);
-        for (int i = 0; i < 5; i++) {
-            const struct share_public *share_a = hostile_server_take(a), *share_b = hostile_server_take(b);
-            l.h->pairs[l.h->pair_count++] = (struct hostile_pair){.side = {a, b}, .share = {*share_a, *share_b}};
-            introduce_later(&l, a, share_a, b, share_b);
-            introduce_later(&l, b, share_b, a, share_a);
-        }
+        for (int i = 0; i < 5; i++)
+            pair_later(&l, a, b);
         talk(&l, VTIME_S(60));
         world_run_for(l.s->w, VTIME_S(90)); /* what was not held by both has ended */
         scene_check(l.s, sim_client_stat(l.a, "peers") <= 1 && sim_client_stat(l.b, "peers") <= 1);
@@ -358,6 +308,35 @@ static void test_introduces_in_any_order(void **state)
     assert_true(clean > SEEDS / 2);
 }
 
+/* The same with three, each pair four times. */
+static void test_introduces_three_in_any_order(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct liar l = liar_new("introduces three in any order", seed);
+        uint32_t dropped = 1U << FRAME_PEER_INFO;
+        struct sim_client *c = scene_join(l.s, scene_home(l.s, VTIME_MS(50), NULL), "cat");
+        nobody_yet(&l, &dropped, true);
+        scene_say(l.s, c, 50);
+        struct sim_client *const all[] = {l.a, l.b, c};
+        for (int i = 0; i < 12; i++)
+            pair_later(&l, hostile_server_of(l.h, all[i % 3]), hostile_server_of(l.h, all[(i + 1) % 3]));
+        talk(&l, VTIME_S(60));
+        world_run_for(l.s->w, VTIME_S(90));
+        for (int i = 0; i < 3; i++)
+            scene_check(l.s, sim_client_stat(all[i], "peers") <= 2);
+        l.h->down = NULL;
+        for (int i = 0; i < 3; i++)
+            scene_meet(l.s, all[i], all[(i + 1) % 3], VTIME_S(200));
+        for (int i = 0; i < 3; i++)
+            scene_say(l.s, all[i], 50);
+        world_run_for(l.s->w, VTIME_S(5));
+        for (int i = 0; i < 3; i++)
+            scene_check(l.s, sim_client_stat(all[i], "peers") == 2 && judge_is_settled(l.s->judge, all[i]));
+        liar_free(&l);
+    }
+}
+
 /* Attack: introduces people of different rooms, who have different keywords.
  * Sees: `wrong-keyword` after three. Bound: nobody meets; each costs one guess, which is counted. */
 static void test_introduces_strangers(void **state)
@@ -372,7 +351,7 @@ static void test_introduces_strangers(void **state)
         pair_again(&l);
         world_run_for(l.s->w, VTIME_S(5));
         scene_check(l.s, sim_client_stat(l.a, "guesses_wrong") == (uint64_t)i);
-        scene_check(l.s, has_code(l.a, "wrong-keyword") == (i >= 3));
+        scene_check(l.s, (sim_client_codes(l.a, "wrong-keyword") > 0) == (i >= 3));
     }
     scene_check(l.s, sim_client_count(l.a, EVENT_PEER, 0) == 0 && sim_client_count(l.b, EVENT_PEER, 0) == 0);
     liar_free(&l);
@@ -478,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_introduces_the_same_two),
         cmocka_unit_test(test_introduces_often_at_first),
         cmocka_unit_test(test_introduces_in_any_order),
+        cmocka_unit_test(test_introduces_three_in_any_order),
         cmocka_unit_test(test_introduces_strangers),
         cmocka_unit_test(test_hands_a_share_out_twice),
         cmocka_unit_test(test_reflects),

@@ -174,14 +174,6 @@ static void test_strangers(void **state)
         }
 }
 
-static bool has_code(const struct sim_client *c, const char *code)
-{
-    for (size_t i = 0; i < c->event_count; i++)
-        if (c->events[i].e.code && strcmp(c->events[i].e.code, code) == 0)
-            return true;
-    return false;
-}
-
 static void test_wrong_keyword_alarm(void **state)
 {
     (void)state;
@@ -196,7 +188,7 @@ static void test_wrong_keyword_alarm(void **state)
         world_run_for(s->w, VTIME_S(20));
         sim_client_kill(x);
     }
-    scene_check(s, has_code(a, "wrong-keyword"));
+    scene_check(s, sim_client_codes(a, "wrong-keyword"));
     scene_free(s);
 }
 
@@ -459,7 +451,7 @@ static void test_full_mailbox(void **state)
     scene_check(s, accepted >= 60 && accepted < 100);
     uint64_t over = scene_say(s, a, 16000);
     world_run_for(s->w, 0);
-    bool told = has_code(a, "mailbox-full");
+    bool told = sim_client_codes(a, "mailbox-full");
     for (size_t i = 0; i < a->event_count; i++)
         told = told || (a->events[i].e.kind == EVENT_FAILED && a->events[i].e.id == over);
     scene_check(s, told);
