@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hostile_server.h"
+#include "peer/mailbox.h"
 #include "scene_test.h"
 
 /* ---- a server that guesses as fast as it can ---- */
@@ -166,6 +167,43 @@ static void test_alarm(void **state)
     guesser_free(&g);
 }
 
+static bool no_introductions(struct hostile_server *h, struct hostile_known *who, struct frame *f, struct bytes at)
+{
+    (void)h;
+    (void)who;
+    (void)at;
+    return f->kind == FRAME_PEER_INFO;
+}
+
+/* Attack: more runs at once than there is room for, wrong ones and silent ones, before a friend comes.
+ * Sees: `wrong-keyword`. Bound: the oldest give way, and the friend's run has its place. */
+static void test_more_runs_than_places(void **state)
+{
+    (void)state;
+    for (int silent = 0; silent <= 1; silent++) {
+        struct guesser g = guesser_new("more runs than places", "42-crab-lunar-toast", "42-crab-lunar-comet");
+        g.h->down = no_introductions; /* the core's */
+        struct sim_client *b = scene_join(g.s, scene_home(g.s, VTIME_MS(5), NULL), "bob");
+        world_run_for(g.s->w, VTIME_S(1));
+        for (vtime_us end = g.s->w->now + VTIME_S(28); g.s->w->now < end; world_run_for(g.s->w, VTIME_MS(500))) {
+            struct share_secret share;
+            const struct share_public *own = silent ? hostile_server_take(g.victim) : NULL;
+            hostile_share_make(&g.h->rng, &g.guess, &share);
+            if (own)
+                hostile_server_introduce(g.h, g.victim, own->point, dice_u64(&g.s->w->dice), &share.share);
+            while (!silent && hostile_server_guess(g.h, g.victim, &g.guess))
+                ;
+        }
+        scene_check(g.s, taken(&g) > MAILBOX_SLOTS);
+        world_run_for(g.s->w, VTIME_S(2));
+        struct hostile_known *bob = hostile_server_of(g.h, b);
+        bob->used_count = 0;
+        hostile_server_pair(g.h, g.victim, hostile_server_take(g.victim), bob, hostile_server_take(bob));
+        scene_meet(g.s, g.a, b, VTIME_S(1));
+        guesser_free(&g);
+    }
+}
+
 /* The same run, many packets that do not open: one guess, counted once. */
 static void test_one_run_counts_once(void **state)
 {
@@ -200,15 +238,6 @@ static bool same_words(const char *const a[static SEAL_WORDS], const char *const
     return true;
 }
 
-/* Knows the keyword, keeps the two apart and plays the other to each. */
-static bool no_introductions(struct hostile_server *h, struct hostile_known *who, struct frame *f, struct bytes at)
-{
-    (void)h;
-    (void)who;
-    (void)at;
-    return f->kind == FRAME_PEER_INFO;
-}
-
 /* Attack: the server guesses right and sits between two.
  * Sees: a peer, until the words are compared. Bound: each end's words are those of its own run with the server, and
  * differ from the other end's; without the server between them they are the same. */
@@ -221,7 +250,7 @@ static void test_right_guess_between_two(void **state)
     struct hostile_server *h = hostile_server_new(s);
     struct hostile_key right;
     hostile_key_init(&right, s->keyword);
-    h->down = no_introductions;
+    h->down = no_introductions; /* and it plays the other to each */
     struct sim_client_config config = {.keyword = s->keyword, .name = "ann"};
     config.server[config.server_count++] = addr_v4(198, 51, 100, 1, SIM_SERVER_PORT);
     struct sim_client *ends[2];
@@ -302,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_exhausted),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_alarm),
+        cmocka_unit_test(test_more_runs_than_places),
         cmocka_unit_test(test_one_run_counts_once),
         cmocka_unit_test(test_right_guess_between_two),
         cmocka_unit_test(test_words_agree),
