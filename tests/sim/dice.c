@@ -16,6 +16,22 @@ uint64_t dice_below(struct dice *d, uint64_t bound)
     return dice_u64(d) % bound;
 }
 
+/* Von Neumann's way, without a logarithm: whole steps are failed tries, and a try succeeds when the numbers that follow
+ * the first go down an even number of times. */
+uint64_t dice_exponential(struct dice *d, uint64_t mean)
+{
+    for (uint64_t whole = 0;; whole++) {
+        uint64_t first = dice_u64(d) >> 32, last = first, next;
+        bool even = true;
+        while ((next = dice_u64(d) >> 32) < last) {
+            last = next;
+            even = !even;
+        }
+        if (even)
+            return whole * mean + (first * mean >> 32);
+    }
+}
+
 bool dice_chance(struct dice *d, uint32_t ppm)
 {
     return ppm > 0 && dice_below(d, 1000000) < ppm;

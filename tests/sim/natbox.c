@@ -8,18 +8,25 @@ enum { BUCKETS = 1024, NIL = -1 };
 enum { PORT_FIRST = 1024, PORT_LAST = 65535 };
 #define TIMEOUT_US VTIME_S(120)
 
+/* A place outside is one of our addresses and a port there, as one number. */
+static uint32_t place_of(unsigned address, uint16_t port)
+{
+    return (uint32_t)address << 16 | port;
+}
+
 /* The ways in which flows are looked for; each has a chain of its own through every flow. */
 enum index_kind {
-    BY_FLOW,  /* inside, remote: the packet of a known flow from inside */
-    BY_KEY,   /* inside, remote as far as the mapping type looks: a flow that shares the mapping */
-    BY_PORT,  /* outside port: who has it */
-    BY_REPLY, /* outside port, remote: the packet of a known flow from outside */
+    BY_FLOW,   /* inside, remote: the packet of a known flow from inside */
+    BY_KEY,    /* inside, remote as far as the mapping type looks: a flow that shares the mapping */
+    BY_PLACE,  /* place: who has it */
+    BY_REPLY,  /* place, remote: the packet of a known flow from outside */
+    BY_INSIDE, /* inside, the newest first */
     INDEXES,
 };
 
 struct flow {
     struct addr inside, remote;
-    uint16_t port; /* outside; with mapping NONE that of `inside` */
+    uint32_t place; /* outside; with mapping NONE the port of `inside` */
     bool replied;
     bool own; /* of the box itself: made by a stranger's packet, see open_input */
     vtime_us expires;
@@ -28,9 +35,11 @@ struct flow {
 
 struct natbox {
     struct natbox_config config;
-    struct addr outside;
+    struct addr outside[NATBOX_OUTSIDE_MAX];
+    unsigned outside_count;
     struct dice dice;
-    uint16_t port_next;
+    uint16_t counter;    /* the last port that it gave */
+    vtime_us foreign_at; /* somebody else takes the next one */
     uint16_t port_shift; /* added to a preserved port after a rebind */
     struct flow *flows;
     int32_t count, cap, free;
@@ -62,6 +71,8 @@ static struct addr masked(const struct addr *a, enum natbox_kind kind)
     return m;
 }
 
+#define HASH_BASIS 2166136261U /* FNV-1a */
+
 static uint32_t hash_addr(uint32_t h, const struct addr *a)
 {
     h = (h ^ a->port) * 16777619U;
@@ -70,10 +81,18 @@ static uint32_t hash_addr(uint32_t h, const struct addr *a)
     return h;
 }
 
-static uint32_t bucket_of(const struct natbox *n, enum index_kind kind, const struct addr *inside,
-                          const struct addr *remote, uint16_t port)
+static uint32_t hash_ip(const struct addr *a)
 {
-    uint32_t h = 2166136261U;
+    struct addr ip = *a;
+    ip.port = 0;
+    uint32_t h = hash_addr(HASH_BASIS, &ip);
+    return h ^ h >> 15;
+}
+
+static uint32_t bucket_of(const struct natbox *n, enum index_kind kind, const struct addr *inside,
+                          const struct addr *remote, uint32_t place)
+{
+    uint32_t h = HASH_BASIS;
     struct addr key = masked(remote, n->config.mapping);
     switch (kind) {
     case BY_FLOW:
@@ -82,12 +101,15 @@ static uint32_t bucket_of(const struct natbox *n, enum index_kind kind, const st
     case BY_KEY:
         h = hash_addr(hash_addr(h, inside), &key);
         break;
-    case BY_PORT:
-        h = (h ^ port) * 16777619U;
+    case BY_PLACE:
+        h = (h ^ place) * 16777619U;
+        break;
+    case BY_INSIDE:
+        h = hash_addr(h, inside);
         break;
     case BY_REPLY:
     default:
-        h = hash_addr((h ^ port) * 16777619U, remote);
+        h = hash_addr((h ^ place) * 16777619U, remote);
         break;
     }
     return (h ^ (h >> 15)) % BUCKETS;
@@ -95,7 +117,7 @@ static uint32_t bucket_of(const struct natbox *n, enum index_kind kind, const st
 
 static uint32_t bucket_of_flow(const struct natbox *n, enum index_kind kind, const struct flow *f)
 {
-    return bucket_of(n, kind, &f->inside, &f->remote, f->port);
+    return bucket_of(n, kind, &f->inside, &f->remote, f->place);
 }
 
 static void flow_remove(struct natbox *n, int32_t at)
@@ -112,7 +134,7 @@ static void flow_remove(struct natbox *n, int32_t at)
     n->live--;
 }
 
-static struct flow *flow_add(struct natbox *n, const struct addr *inside, const struct addr *remote, uint16_t port)
+static struct flow *flow_add(struct natbox *n, const struct addr *inside, const struct addr *remote, uint32_t place)
 {
     if (n->free == NIL && n->count == n->cap) {
         n->cap = n->cap ? n->cap * 2 : 32;
@@ -125,7 +147,7 @@ static struct flow *flow_add(struct natbox *n, const struct addr *inside, const 
     else
         at = n->count++;
     struct flow *f = &n->flows[at];
-    *f = (struct flow){.inside = *inside, .remote = *remote, .port = port};
+    *f = (struct flow){.inside = *inside, .remote = *remote, .place = place};
     for (int kind = 0; kind < INDEXES; kind++) {
         int32_t *head = &n->heads[kind][bucket_of_flow(n, (enum index_kind)kind, f)];
         f->next[kind] = *head;
@@ -136,7 +158,7 @@ static struct flow *flow_add(struct natbox *n, const struct addr *inside, const 
 }
 
 static bool flow_matches(const struct natbox *n, enum index_kind kind, const struct flow *f, const struct addr *inside,
-                         const struct addr *remote, uint16_t port)
+                         const struct addr *remote, uint32_t place)
 {
     struct addr a = masked(&f->remote, n->config.mapping), b;
     switch (kind) {
@@ -145,25 +167,27 @@ static bool flow_matches(const struct natbox *n, enum index_kind kind, const str
     case BY_KEY:
         b = masked(remote, n->config.mapping);
         return addr_equal(&f->inside, inside) && addr_equal(&a, &b) && !f->own;
-    case BY_PORT:
-        return f->port == port;
+    case BY_PLACE:
+        return f->place == place;
+    case BY_INSIDE:
+        return addr_equal(&f->inside, inside) && !f->own;
     case BY_REPLY:
     default:
-        return f->port == port && addr_equal(&f->remote, remote);
+        return f->place == place && addr_equal(&f->remote, remote);
     }
 }
 
 /* The first live flow that matches, from `from` (NULL: the beginning) on; expired ones that are met go. */
 static struct flow *flow_find(struct natbox *n, vtime_us now, enum index_kind kind, const struct flow *after,
-                              const struct addr *inside, const struct addr *remote, uint16_t port)
+                              const struct addr *inside, const struct addr *remote, uint32_t place)
 {
-    int32_t at = after ? after->next[kind] : n->heads[kind][bucket_of(n, kind, inside, remote, port)];
+    int32_t at = after ? after->next[kind] : n->heads[kind][bucket_of(n, kind, inside, remote, place)];
     while (at != NIL) {
         struct flow *f = &n->flows[at];
         int32_t next = f->next[kind];
         if (f->expires <= now)
             flow_remove(n, at);
-        else if (flow_matches(n, kind, f, inside, remote, port))
+        else if (flow_matches(n, kind, f, inside, remote, place))
             return f;
         at = next;
     }
@@ -177,13 +201,15 @@ static void flow_refresh(const struct natbox *n, struct flow *f, vtime_us now)
     f->expires = now + (f->replied ? stream : plain);
 }
 
-static bool port_is_free(struct natbox *n, vtime_us now, uint16_t port, const struct addr *remote)
+static bool is_free(struct natbox *n, vtime_us now, uint32_t place, const struct addr *remote)
 {
     static const struct addr none;
     if (n->config.overload)
-        return !flow_find(n, now, BY_REPLY, NULL, &none, remote, port);
-    return !flow_find(n, now, BY_PORT, NULL, &none, &none, port);
+        return !flow_find(n, now, BY_REPLY, NULL, &none, remote, place);
+    return !flow_find(n, now, BY_PLACE, NULL, &none, &none, place);
 }
+
+/* ---- ports ---- */
 
 static uint16_t port_in_range(const struct natbox *n, int64_t offset)
 {
@@ -193,22 +219,63 @@ static uint16_t port_in_range(const struct natbox *n, int64_t offset)
     return (uint16_t)(first + ((offset - first) % span + span) % span);
 }
 
-/* 0: every port is taken. */
-static uint16_t port_choose(struct natbox *n, vtime_us now, uint16_t inside_port, const struct addr *remote)
+static uint16_t port_after(const struct natbox *n, uint16_t port)
 {
-    bool preserve = n->config.ports == NATBOX_PRESERVE;
-    uint16_t port = (uint16_t)(inside_port + n->port_shift);
-    if (preserve && port != 0 && port_is_free(n, now, port, remote))
-        return port;
-    int step = n->config.step ? n->config.step : 1;
+    return port_in_range(n, (int64_t)port + (n->config.step ? n->config.step : 1));
+}
+
+static vtime_us foreign_gap(struct natbox *n)
+{
+    return n->config.foreign_per_s ? dice_exponential(&n->dice, 1000000 / n->config.foreign_per_s) : VTIME_NEVER;
+}
+
+static void pass_foreign(struct natbox *n, vtime_us now)
+{
+    for (; n->foreign_at <= now; n->foreign_at += foreign_gap(n))
+        n->counter = port_after(n, n->counter);
+}
+
+/* The port that this one was given last, for any destination; 0: none that still lives. */
+static uint16_t port_of_newest(struct natbox *n, vtime_us now, const struct addr *inside)
+{
+    const struct flow *newest = flow_find(n, now, BY_INSIDE, NULL, inside, inside, 0);
+    return newest ? (uint16_t)newest->place : 0;
+}
+
+static uint16_t port_candidate(struct natbox *n, uint16_t *last)
+{
+    switch (n->config.ports) {
+    case NATBOX_SEQUENTIAL:
+    case NATBOX_FIRST_KEPT_COMMON:
+        return n->counter = port_after(n, n->counter);
+    case NATBOX_FIRST_KEPT:
+        return *last = port_after(n, *last);
+    default:
+        return port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
+    }
+}
+
+/* 0: every port is taken. */
+static uint32_t place_choose(struct natbox *n, vtime_us now, const struct addr *inside, const struct addr *remote)
+{
+    unsigned address = 0;
+    if (n->outside_count > 1)
+        address = n->config.pooling == NATBOX_PAIRED ? hash_ip(inside) % n->outside_count
+                                                     : (unsigned)dice_below(&n->dice, n->outside_count);
+    uint16_t own = (uint16_t)(inside->port + n->port_shift), last = own;
+    bool keep = n->config.ports == NATBOX_PRESERVE;
+    if (n->config.ports == NATBOX_FIRST_KEPT || n->config.ports == NATBOX_FIRST_KEPT_COMMON) {
+        uint16_t newest = port_of_newest(n, now, inside);
+        keep = newest == 0;
+        last = newest ? newest : own;
+    }
+    if (keep && own != 0 && is_free(n, now, place_of(address, own), remote))
+        return place_of(address, own);
+    pass_foreign(n, now);
     for (int tries = 0; tries < 65536; tries++) {
-        if (n->config.ports == NATBOX_SEQUENTIAL) {
-            port = n->port_next = port_in_range(n, (int64_t)n->port_next + step);
-        } else {
-            port = port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
-        }
-        if (port_is_free(n, now, port, remote))
-            return port;
+        uint32_t place = place_of(address, port_candidate(n, &last));
+        if (is_free(n, now, place, remote))
+            return place;
     }
     return 0;
 }
@@ -218,12 +285,19 @@ struct natbox *natbox_new(const struct natbox_config *config, const struct addr 
     struct natbox *n = calloc(1, sizeof *n);
     assert(n);
     n->config = *config;
-    n->outside = *outside;
+    natbox_add_outside(n, outside);
     n->dice = dice;
     n->free = NIL;
     memset(n->heads, 0xff, sizeof n->heads);
-    n->port_next = port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
+    n->counter = port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
+    n->foreign_at = foreign_gap(n);
     return n;
+}
+
+void natbox_add_outside(struct natbox *n, const struct addr *outside)
+{
+    assert(n->outside_count < NATBOX_OUTSIDE_MAX);
+    n->outside[n->outside_count++] = *outside;
 }
 
 void natbox_free(struct natbox *n)
@@ -260,18 +334,17 @@ enum natbox_verdict natbox_outbound(struct natbox *n, vtime_us now, struct addr 
         if (is_full(n, now))
             return NATBOX_FULL;
         const struct flow *sibling = flow_find(n, now, BY_KEY, NULL, src, dst, 0);
-        uint16_t port = n->config.mapping == NATBOX_NONE ? src->port
-                        : sibling                        ? sibling->port
-                                                         : port_choose(n, now, src->port, dst);
-        if (port == 0)
+        uint32_t place = n->config.mapping == NATBOX_NONE ? src->port
+                         : sibling                        ? sibling->place
+                                                          : place_choose(n, now, src, dst);
+        if (place == 0)
             return NATBOX_FULL;
-        f = flow_add(n, src, dst, port);
+        f = flow_add(n, src, dst, place);
     }
     flow_refresh(n, f, now);
     if (n->config.mapping != NATBOX_NONE) {
-        struct addr seen = n->outside;
-        seen.port = f->port;
-        *src = seen;
+        *src = n->outside[f->place >> 16];
+        src->port = (uint16_t)f->place;
     }
     return NATBOX_PASS;
 }
@@ -283,13 +356,24 @@ static bool permits(const struct natbox *n, const struct flow *f, const struct a
     return addr_equal(&a, &b);
 }
 
+/* 0: not ours. */
+static uint32_t place_at(const struct natbox *n, const struct addr *dst)
+{
+    if (n->config.mapping == NATBOX_NONE)
+        return dst->port;
+    for (unsigned i = 0; i < n->outside_count; i++)
+        if (addr_ip_equal(&n->outside[i], dst))
+            return place_of(i, dst->port);
+    return 0;
+}
+
 static enum natbox_verdict inbound_find(struct natbox *n, vtime_us now, const struct addr *src, const struct addr *dst,
                                         struct flow **ret)
 {
     static const struct addr none;
     enum natbox_verdict verdict = NATBOX_UNMAPPED;
-    enum index_kind kind = n->config.overload ? BY_REPLY : BY_PORT;
-    for (struct flow *f = NULL; (f = flow_find(n, now, kind, f, &none, src, dst->port)) != NULL;) {
+    enum index_kind kind = n->config.overload ? BY_REPLY : BY_PLACE;
+    for (struct flow *f = NULL; (f = flow_find(n, now, kind, f, &none, src, place_at(n, dst))) != NULL;) {
         if (f->own || (n->config.mapping == NATBOX_NONE && !addr_equal(&f->inside, dst)))
             continue;
         verdict = NATBOX_FILTERED;
@@ -316,11 +400,12 @@ enum natbox_verdict natbox_would_pass(struct natbox *n, vtime_us now, const stru
  * Its tuple is then taken: our own flow to the same remote from the same port has to move elsewhere. */
 static void poison(struct natbox *n, vtime_us now, const struct addr *src, const struct addr *dst)
 {
-    struct flow *f = flow_find(n, now, BY_REPLY, NULL, dst, src, dst->port);
+    uint32_t place = place_at(n, dst);
+    struct flow *f = flow_find(n, now, BY_REPLY, NULL, dst, src, place);
     if (!f) {
         if (is_full(n, now))
             return;
-        f = flow_add(n, dst, src, dst->port);
+        f = flow_add(n, dst, src, place);
         f->own = true;
     }
     flow_refresh(n, f, now);
@@ -350,9 +435,9 @@ void natbox_rebind(struct natbox *n, const struct addr *outside)
     n->free = NIL;
     memset(n->heads, 0xff, sizeof n->heads);
     n->port_shift = (uint16_t)(1 + dice_below(&n->dice, 30000));
-    n->port_next = port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
+    n->counter = port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
     if (outside)
-        n->outside = *outside;
+        n->outside[0] = *outside;
 }
 
 const struct natbox_config *natbox_rules(const struct natbox *n)
@@ -360,7 +445,10 @@ const struct natbox_config *natbox_rules(const struct natbox *n)
     return &n->config;
 }
 
-const struct addr *natbox_outside(const struct natbox *n)
+bool natbox_has_outside(const struct natbox *n, const struct addr *ip)
 {
-    return &n->outside;
+    for (unsigned i = 0; i < n->outside_count; i++)
+        if (addr_ip_equal(&n->outside[i], ip))
+            return true;
+    return false;
 }

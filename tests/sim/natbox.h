@@ -23,12 +23,22 @@ enum natbox_ports {
     NATBOX_PRESERVE,   /* the inside port as long as it is free, else a random one */
     NATBOX_SEQUENTIAL, /* the last one given + step */
     NATBOX_RANDOM,
+    /* Only with APD mapping: the first flow of an inside port keeps it if it is free, and each further one gets */
+    NATBOX_FIRST_KEPT,        /* the last one given to the same inside port + step; */
+    NATBOX_FIRST_KEPT_COMMON, /* the next of one counter for all. */
+};
+
+enum natbox_pooling { /* of several outside addresses, RFC 4787 s4.1 */
+    NATBOX_PAIRED,    /* the same one for everything from an inside address */
+    NATBOX_ARBITRARY, /* any one for each mapping */
 };
 
 struct natbox_config { /* all zero: a router that does nothing */
     enum natbox_kind  mapping, filtering;
     enum natbox_ports ports;
-    int               step;              /* of SEQUENTIAL; 0: 1 */
+    enum natbox_pooling pooling;
+    int               step;              /* of SEQUENTIAL and FIRST_KEPT, may be negative; 0: 1 */
+    uint32_t          foreign_per_s;     /* other people's flows: each moves the common counter by a step, whenever */
     uint16_t          port_first, port_last; /* what it gives out; 0: 1024, 65535 */
     vtime_us          timeout_us;        /* of a flow; 0: 120 s */
     vtime_us          timeout_stream_us; /* once packets went both ways; 0: as timeout_us */
@@ -37,8 +47,10 @@ struct natbox_config { /* all zero: a router that does nothing */
     bool              overload;   /* Linux: flows to different remotes may share an outside port */
     bool              open_input; /* Linux: a stranger's packet to the NAT itself becomes a flow, and its ports
                                    * are taken from then on */
-    uint32_t          flows_max;  /* new flows beyond it are dropped; 0: no limit */
+    uint32_t          flows_max;  /* new flows beyond it are dropped, the others live on; 0: no limit */
 };
+
+enum { NATBOX_OUTSIDE_MAX = 4 };
 
 extern const struct natbox_config natbox_cone;       /* EI mapping, EI filtering, preserving, hairpin */
 extern const struct natbox_config natbox_restricted; /* EI mapping, AD filtering */
@@ -59,6 +71,7 @@ enum natbox_verdict {
 struct natbox;
 struct natbox *natbox_new(const struct natbox_config *config, const struct addr *outside, struct dice dice);
 void           natbox_free(struct natbox *n);
+void           natbox_add_outside(struct natbox *n, const struct addr *outside); /* one more, for a pool */
 
 /* A packet from inside: *src becomes what the outside sees. */
 enum natbox_verdict natbox_outbound(struct natbox *n, vtime_us now, struct addr *src, const struct addr *dst);
@@ -68,10 +81,10 @@ enum natbox_verdict natbox_inbound(struct natbox *n, vtime_us now, const struct 
 enum natbox_verdict natbox_would_pass(struct natbox *n, vtime_us now, const struct addr *src, struct addr *dst);
 
 /* Reboot: every flow is forgotten, and ports are no longer the ones from before even where they
- * would be preserved. outside: a new address, or NULL. */
+ * would be preserved. outside: a new address in place of the first, or NULL. */
 void natbox_rebind(struct natbox *n, const struct addr *outside);
 /* Flows that have not run out. */
 uint32_t natbox_flows(struct natbox *n, vtime_us now);
 const struct natbox_config *natbox_rules(const struct natbox *n);
-const struct addr          *natbox_outside(const struct natbox *n); /* port 0 */
+bool natbox_has_outside(const struct natbox *n, const struct addr *ip);
 #endif

@@ -126,7 +126,7 @@ static void nat_outbound(struct world *w, int node, struct packet *p)
         world_packet_fate(w, FATE_EXPIRED, p, node, -1);
         return;
     }
-    bool to_itself = addr_ip_equal(&p->dst, natbox_outside(box));
+    bool to_itself = natbox_has_outside(box, &p->dst);
     if ((to_itself && !natbox_rules(box)->hairpin) || natbox_outbound(box, w->now, &p->src, &p->dst) != NATBOX_PASS) {
         world_packet_fate(w, FATE_NAT, p, node, -1);
         return;

@@ -97,6 +97,12 @@ int world_add_natbox(struct world *w, int network, vtime_us delay_us, const stru
     return node;
 }
 
+void world_add_outside(struct world *w, int natbox, const struct addr *outside_v4)
+{
+    natbox_add_outside(w->parts->nodes[natbox].v4, outside_v4);
+    world_add_addr(w, natbox, outside_v4);
+}
+
 int world_inside(const struct world *w, int natbox)
 {
     assert(w->parts->nodes[natbox].inside >= 0);
@@ -337,6 +343,7 @@ void world_rebind(struct world *w, int natbox, const struct addr *outside_v4)
         if (n->addrs[i].family == ADDR_V4) {
             n->addrs[i] = *outside_v4;
             n->addrs[i].port = 0;
+            break;
         }
     if (n->v4)
         natbox_rebind(n->v4, outside_v4);

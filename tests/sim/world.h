@@ -80,6 +80,8 @@ void          world_free(struct world *w);
  * outside address, or with rules NULL, does not get through. */
 int  world_add_natbox(struct world *w, int network, vtime_us delay_us, const struct natbox_config *v4,
                       const struct addr *outside, const struct natbox_config *v6);
+/* One more outside address of a NAT: its pool. */
+void world_add_outside(struct world *w, int natbox, const struct addr *outside_v4);
 int  world_inside(const struct world *w, int natbox); /* the network behind it */
 struct natbox *world_natbox(const struct world *w, int natbox, enum addr_family family);
 int  world_add_host(struct world *w, int network, vtime_us delay_us, const char *name);
