@@ -6,6 +6,8 @@ usage: probe.py serve                                  four UDP sockets: two add
                                                        where it is seen, and after each order what has come to it
        probe.py ask SERVER_1 SERVER_2 [timeout] [sessions]     prints what it found, as JSON
 
+What it asks is apart from what carries it: an Internet here, or tests/sim/test_kinds.py's, where NATs are models.
+
 The path to the server must neither lose nor reorder. That is what makes waiting unnecessary: to find that nothing comes
 through, we ask for something that surely does after it (a fence); once that is here, the other is not coming.
 """
@@ -21,6 +23,14 @@ PATIENCE_S = 5.0  # for what must come
 
 # ---- the server: sends what a question asks for, from and to where it says ----
 
+def answer(sockets, asked, data, source):
+    question = json.loads(data)
+    for step in question["steps"]:
+        sender = sockets[tuple(step["from"])] if "from" in step else asked
+        reply = {"id": question["id"], "name": step["name"], "seen": source}
+        sender.sendto(json.dumps(reply).encode(), tuple(step.get("to", source)))
+
+
 def serve(addresses):
     sockets = {}
     selector = selectors.DefaultSelector()
@@ -33,12 +43,7 @@ def serve(addresses):
     print("ready", flush=True)
     while True:
         for key, _ in selector.select():
-            data, source = key.fileobj.recvfrom(2048)
-            question = json.loads(data)
-            for step in question["steps"]:
-                sender = sockets[tuple(step["from"])] if "from" in step else key.fileobj
-                answer = {"id": question["id"], "name": step["name"], "seen": source}
-                sender.sendto(json.dumps(answer).encode(), tuple(step.get("to", source)))
+            answer(sockets, key.fileobj, *key.fileobj.recvfrom(2048))
 
 
 # ---- asking ----
@@ -47,17 +52,35 @@ class Failure(Exception):
     pass
 
 
+class Internet:
+    """Where we are ourselves."""
+
+    sleep = staticmethod(time.sleep)
+
+    @staticmethod
+    def socket():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("0.0.0.0", 0))
+        return s
+
+    @staticmethod
+    def local_address(server):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.connect((server, PORTS[0]))
+            return s.getsockname()[0]
+
+
 class Probe:
-    def __init__(self, servers):
+    def __init__(self, servers, internet=Internet):
         self.servers = servers
+        self.internet = internet
         self.next_id = 1
         self.keep = []  # a closed socket's port could be given to another
         self.flows = set()
         self.strays = set()  # what came to a socket and was no answer
 
     def socket(self):
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind(("0.0.0.0", 0))
+        s = self.internet.socket()
         self.keep.append(s)
         return s
 
@@ -104,17 +127,11 @@ def received(s):
             return names
 
 
-def local_address(server):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.connect((server, PORTS[0]))
-        return s.getsockname()[0]
-
-
 def mapping(probe):
     """RFC 5780 s4.3, with fresh sockets: is the address that is seen the same from everywhere?"""
     s = probe.socket()
     first = probe.seen(s, 0, 0)
-    if first == (local_address(probe.servers[0]), s.getsockname()[1]):
+    if first == (probe.internet.local_address(probe.servers[0]), s.getsockname()[1]):
         return "none"
     other_port, other_address = probe.seen(s, 0, 1), probe.seen(s, 1, 0)
     if first == other_port == other_address:
@@ -171,7 +188,7 @@ def timeout(probe, pauses_s=(15, 25)):
     control, s = probe.socket(), probe.socket()
     outside = probe.seen(s)
     for pause in pauses_s:
-        time.sleep(pause)
+        probe.internet.sleep(pause)
         _, came = probe.ask(control, 0, 0, [{"name": "late", "from": (0, 0), "to": outside}], listen=s)
         if "late" not in came:
             return pause
@@ -212,7 +229,7 @@ def bystand(probe, flows=30):
 
 def talk(probe):
     s = probe.socket()
-    local = local_address(probe.servers[0]), s.getsockname()[1]
+    local = probe.internet.local_address(probe.servers[0]), s.getsockname()[1]
     print(json.dumps({"local": local, "seen": probe.seen(s)}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
@@ -222,8 +239,7 @@ def talk(probe):
         print(json.dumps({"got": sorted(probe.strays)}), flush=True)
 
 
-def ask(servers, wanted):
-    probe = Probe(servers)
+def ask(probe, wanted):
     found = {"mapping": mapping(probe), "filtering": filtering(probe), "ports": ports(probe),
              "hairpin": hairpin(probe), "address": probe.seen(probe.socket())[0]}
     if found["mapping"] == "none" and found["filtering"] == "endpoint-independent":
@@ -233,7 +249,7 @@ def ask(servers, wanted):
         found["timeout"] = timeout(probe)
     if "sessions" in wanted:
         found["sessions"] = sessions(probe)
-    print(json.dumps(found), flush=True)
+    return found
 
 
 def main():
@@ -246,7 +262,7 @@ def main():
         elif word == "bystand":
             bystand(Probe(rest))
         elif word == "ask":
-            ask(rest[:2], rest[2:])
+            print(json.dumps(ask(Probe(rest[:2]), rest[2:])), flush=True)
         else:
             sys.exit(2)
     except Failure as failure:
