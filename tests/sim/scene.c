@@ -82,9 +82,24 @@ int scene_home(struct scene *s, vtime_us delay_us, const struct natbox_config *n
     struct addr outside = addr_v4(203, 0, (uint8_t)(113 + n / 200), (uint8_t)(1 + n % 200), 0);
     if (!nat)
         return scene_host(s, INTERNET, delay_us, outside);
+    if (nat->mapping == NATBOX_NONE) {
+        static const struct addr none;
+        int firewall = world_add_natbox(s->w, INTERNET, delay_us, nat, &none, nat);
+        return scene_host(s, world_inside(s->w, firewall), 0, outside);
+    }
     int box = world_add_natbox(s->w, INTERNET, delay_us, nat, &outside, &natbox_firewall);
     /* Every other home has the same private network as the first: addresses that mean two things. */
     return scene_host(s, world_inside(s->w, box), 0, addr_v4(192, 168, (uint8_t)(n % 2), (uint8_t)(10 + n % 200), 0));
+}
+
+int scene_home_of(struct scene *s, vtime_us delay_us, const struct nat_kind *kind)
+{
+    int host = scene_home(s, delay_us, kind->config);
+    for (unsigned i = 1; i < kind->addresses; i++) {
+        struct addr more = addr_v4(192, 0, 2, (uint8_t)(NATBOX_OUTSIDE_MAX * s->homes + (int)i), 0);
+        world_add_outside(s->w, scene_natbox(s, host), &more);
+    }
+    return host;
 }
 
 int scene_network(const struct scene *s, int host)

@@ -3,6 +3,7 @@
 #ifndef SIM_SCENE_H
 #define SIM_SCENE_H
 #include "judge.h"
+#include "kinds.h"
 
 enum { SCENE_CLIENTS_MAX = JUDGE_CLIENTS_MAX };
 
@@ -34,6 +35,7 @@ void          scene_fail(struct scene *s, const char *format, ...) __attribute__
 
 /* A host so far (one way) from the core: behind a NAT of its own (NULL: with a public address); returns the host. */
 int scene_home(struct scene *s, vtime_us delay_us, const struct natbox_config *nat);
+int scene_home_of(struct scene *s, vtime_us delay_us, const struct nat_kind *kind);
 /* One more host on a network; v4 only. */
 int scene_host(struct scene *s, int network, vtime_us delay_us, struct addr ip);
 /* The network of a host, and the NAT in front of it. */
