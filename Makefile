@@ -70,8 +70,9 @@ net_src    := $(sort $(wildcard src/net/*.c))
 server_pure_src := $(sort $(wildcard src/server/core*.c))
 server_src := $(sort $(filter-out $(server_pure_src) src/server/main.c,$(wildcard src/server/*.c)))
 client_src := $(sort $(filter-out src/client/main.c,$(wildcard src/client/*.c)))
-sim_src    := $(sort $(filter-out tests/sim/test_%.c tests/sim/main.c,$(wildcard tests/sim/*.c)))
-test_src   := $(sort $(wildcard tests/test_*.c) $(wildcard tests/sim/test_*.c tests/sim/main.c))
+sim_programs := tests/sim/main.c tests/sim/natprobe.c
+sim_src    := $(sort $(filter-out tests/sim/test_%.c $(sim_programs),$(wildcard tests/sim/*.c)))
+test_src   := $(sort $(wildcard tests/test_*.c tests/sim/test_*.c) $(sim_programs))
 
 generated      := $(B)/gen/p2p.pb-c
 pure_objects   := $(call objects,$(wire_src) $(peer_src) $(server_pure_src))
