@@ -448,6 +448,29 @@ static inline void make_offer_most(struct frame *f)
     f->offer.no_relay = true;
 }
 
+static inline void make_aim_least(struct frame *f)
+{
+    f->kind = FRAME_AIM;
+    f->aim.attempt = 1;
+    sample_address(&f->aim.address, ADDR_V4, 1);
+}
+
+static inline void make_aim_most(struct frame *f)
+{
+    f->kind = FRAME_AIM;
+    f->aim.attempt = UINT32_MAX;
+    sample_address(&f->aim.address, ADDR_V6, 65535);
+    f->aim.stride = UINT16_MAX;
+    f->aim.count = AIM_PORTS_MAX;
+}
+
+static inline void make_aim_stop(struct frame *f)
+{
+    f->kind = FRAME_AIM;
+    f->aim.attempt = 2;
+    f->aim.stop = true;
+}
+
 static const struct sample samples[] = {
     {"register-room", false, make_register_room},
     {"register-first", false, make_register_first},
@@ -496,6 +519,9 @@ static const struct sample samples[] = {
     {"envelope-most", true, make_envelope_most},
     {"offer-least", true, make_offer_least},
     {"offer-most", true, make_offer_most},
+    {"aim-least", true, make_aim_least},
+    {"aim-most", true, make_aim_most},
+    {"aim-stop", true, make_aim_stop},
 };
 
 enum { SAMPLES = sizeof samples / sizeof samples[0] };

@@ -302,7 +302,7 @@ static void test_counts(void **state)
     codec_decode(&c, (const uint8_t *)"hello", 5, &f);
     codec_decode(&c, (const uint8_t *)"\x0dP2P1\x0b", 6, &f);
     codec_decode(&c, (const uint8_t *)"\x0dP2P1\x12\x00", 7, &f);
-    codec_decode(&c, (const uint8_t *)"\x0dP2P1\xb2\x01\x00", 8, &f);
+    codec_decode(&c, (const uint8_t *)"\x0dP2P1\xfa\x01\x00", 8, &f);
     codec_decode(&c, (const uint8_t *)"\x0dP2P1\x42\x00", 7, &f);
     codec_decode_inner(&c, &(struct bytes){(const uint8_t *)"\x02\x42\x00", 3}, &f);
     for (enum decode_result r = 0; r < DECODE_RESULTS; r++)

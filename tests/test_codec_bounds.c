@@ -285,6 +285,16 @@ static const struct row rows[] = {
     {"offer-most", {4}, UINT, INT32_MAX, DECODE_OK, NULL},
     {"offer-most", {4}, UINT, 1ULL << 31, DECODE_WIRE, NULL},
     {"offer-most", {5}, UINT, UINT64_MAX, DECODE_WIRE, NULL}, /* how protobuf writes -1 */
+    /* Aim */
+    {"aim-least", {1}, GONE, 0, DECODE_VALUE, NULL},
+    {"aim-least", {2}, GONE, 0, DECODE_VALUE, NULL},
+    {"aim-least", {2, 2}, GONE, 0, DECODE_VALUE, NULL},
+    {"aim-least", {2, 1}, V4_MAPPED, 0, DECODE_VALUE, NULL},
+    {"aim-least", {5}, UINT, 1, DECODE_VALUE, NULL},
+    {"aim-most", {3}, UINT, 65536, DECODE_VALUE, NULL},
+    {"aim-most", {4}, UINT, 65, DECODE_VALUE, NULL},
+    {"aim-most", {5}, UINT, 2, DECODE_VALUE, NULL},
+    {"aim-stop", {5}, GONE, 0, DECODE_VALUE, NULL},
     /* Message, Ack */
     {"message-least", {2}, GONE, 0, DECODE_VALUE, NULL},
     {"message-least", {2}, BYTES, 0, DECODE_VALUE, NULL},

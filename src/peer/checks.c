@@ -9,9 +9,12 @@
     VTIME_S(5) /* without a direct path: try again after 5, 10, 20, 40, then                                           \
                   every 60 s */
 #define REPUNCH_MAX_US VTIME_S(60)
+#define LOST_US        VTIME_S(3)    /* a direct path is lost: so long the plain checks have it to themselves */
 #define HOLD_MAX_US    VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
 
 #define PATH_GAP_US     VTIME_S(1)
+#define SKEW_MIN_US     VTIME_MS(5)   /* below that it is the programs' own delays */
+#define SKEW_MAX_US     VTIME_MS(200) /* DESIGN s6 */
 #define QUESTION_GAP_US VTIME_S(5)
 
 enum { PATHS_BURST = 32, QUESTIONS_BURST = 256 };
@@ -51,6 +54,14 @@ static void add_own_candidates(const struct engine *e, struct frame_offer *o)
         add_candidate(o, e->rv.observed, CANDIDATE_OBSERVED);
     if (e->outside.observed.family != ADDR_NONE)
         add_candidate(o, e->outside.observed, CANDIDATE_OBSERVED);
+    o->mapping = e->nat.mapping;
+    o->filtering = e->nat.filtering;
+    o->ports = e->nat.ports;
+}
+
+static bool is_same_nat(const struct frame_offer *a, const struct frame_offer *b)
+{
+    return a->mapping == b->mapping && a->filtering == b->filtering && a->ports == b->ports;
 }
 
 static bool says_the_same(const struct frame_offer *a, const struct frame_offer *b)
@@ -72,13 +83,16 @@ void checks_own_offer(struct engine *e)
     o.name_size = e->config.name_size;
     if (probes_allowed(e))
         add_own_candidates(e, &o);
-    if (e->offer.generation > 0 && says_the_same(&o, &e->offer))
+    bool only_nat = e->offer.generation > 0 && says_the_same(&o, &e->offer);
+    if (only_nat && is_same_nat(&o, &e->offer))
         return;
     o.generation++;
     e->offer = o;
-    for (unsigned i = 0; i < PEER_SLOTS; i++)
-        if (e->peers[i].state == PEER_RUN || e->peers[i].state == PEER_LIVE)
-            e->peers[i].due |= CARRIED_OFFER;
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        struct peer *p = &e->peers[i];
+        if (p->state == PEER_RUN || (p->state == PEER_LIVE && !(only_nat && p->chosen > PATH_RELAYED)))
+            p->due |= CARRIED_OFFER; /* who has a direct path need not hear of the NAT */
+    }
 }
 
 /* ---- the peer's candidates ---- */
@@ -179,14 +193,27 @@ static bool may_add_path(struct peer *p, vtime_us now)
     return true;
 }
 
+/* Both start when the other's first packet opens. Who is nearer to the server is the later one, by half of what the
+ * round trips differ: until then the other's packets must not reach its NAT. That might take them for strangers' and
+ * give the port away (DESIGN s6). */
+static vtime_us other_starts_at(const struct engine *e, vtime_us now, const struct peer *p)
+{
+    if (e->rv.rtt_us < p->offer.server_rtt_us + 2 * SKEW_MIN_US || p->offer.server_rtt_us == 0)
+        return 0;
+    return now + vtime_min((e->rv.rtt_us - p->offer.server_rtt_us) / 2, SKEW_MAX_US);
+}
+
 static int add_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *a, bool listed)
 {
     int i = path_slot(p);
     if (i < 0 || !may_add_path(p, now))
         return -1;
+    e->pool_stale = e->pool_stale || p->paths[i].socket > ENGINE_SOCKET_V6;
     p->paths[i] = (struct path){.socket = socket, .remote = *a, .listed = listed};
     p->paths[i].lan = addr_is_local(a) && have_local_address(e, a->family);
     path_probe(&p->paths[i], now);
+    if (listed && !p->paths[i].lan && p->attempt == 0)
+        p->paths[i].full_at = other_starts_at(e, now, p);
     return i;
 }
 
@@ -260,9 +287,25 @@ static int best_path(const struct engine *e, const struct peer *p)
     return best;
 }
 
-void checks_tell(struct engine *e, struct peer *p, const char *reason)
+/* "you: ...; ann: ...; " as far as both NATs are known, and what came of it. */
+static void compose_reason(const struct engine *e, struct peer *p, const char *outcome)
 {
-    p->path_reason = reason;
+    char own[64], theirs[64];
+    const struct nat_class other = {
+        .mapping = p->offer.mapping, .filtering = p->offer.filtering, .ports = p->offer.ports};
+    if (!hard_is_decided(e, p)) {
+        snprintf(p->path_reason, sizeof p->path_reason, "%s", outcome);
+        return;
+    }
+    nat_describe(&e->nat, own, sizeof own);
+    nat_describe(&other, theirs, sizeof theirs);
+    snprintf(p->path_reason, sizeof p->path_reason, "you: %s; %s: %s; %s", own, p->name,
+             strcmp(own, theirs) == 0 ? "same" : theirs, outcome);
+}
+
+void checks_tell(struct engine *e, struct peer *p, const char *outcome)
+{
+    compose_reason(e, p, outcome);
     if (!p->told)
         return; /* session.c tells it right after EVENT_PEER */
     struct queued_event *q = events_add(e, EVENT_PATH);
@@ -274,7 +317,7 @@ void checks_tell(struct engine *e, struct peer *p, const char *reason)
         if (c->rtt_us > 0)
             q->event.rtt_us = (uint32_t)c->rtt_us;
     }
-    snprintf(q->text, sizeof q->text, "%s", reason);
+    snprintf(q->text, sizeof q->text, "%s", p->path_reason);
     snprintf(q->name, sizeof q->name, "%s", p->name);
 }
 
@@ -291,7 +334,13 @@ void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *r
     if (best > PATH_RELAYED) {
         p->repunch_tries = 0;
         p->hold_until = 0;
+        hard_met(e, p);
+        classify_met(e, now);
     } else {
+        if (direct_before)
+            p->attempt_at = now + LOST_US;
+        if (p->offer_sent != e->offer.generation)
+            p->due |= CARRIED_OFFER;
         p->repunch_at = now + (direct_before ? VTIME_MS(500) : REPUNCH_FIRST_US);
         session_want_link(p, now);
     }
@@ -303,9 +352,13 @@ void checks_punch(struct engine *e, vtime_us now, struct peer *p, int path, cons
     struct path *q = &p->paths[path];
     if (f->challenge != 0)
         q->answer = f->challenge;
-    if (f->answer != 0 && path_answered(q, &e->rng, now, f->answer))
-        checks_choose(e, now, p, "a direct path was found");
-    else if (f->challenge != 0 && q->state == PATH_RESTING)
+    if (f->answer != 0 && path_answered(q, &e->rng, now, f->answer)) {
+        checks_choose(e, now, p, hard_way(e, p, q));
+    } else if (f->answer != 0 && hard_answers(e, p, q, f->answer)) {
+        path_works(q, now);
+        checks_choose(e, now, p, hard_way(e, p, q));
+    }
+    if (f->challenge != 0 && q->state == PATH_RESTING)
         path_probe(q, now);
 }
 
@@ -423,6 +476,10 @@ void checks_timers(struct engine *e, vtime_us now, struct peer *p)
         struct path *q = &p->paths[i];
         bool waiting = i == p->chosen && p->recovery.outstanding > 0;
         lost = path_expire(q, now, pto, i == p->chosen, waiting) || lost;
+        if (q->state == PATH_RESTING && q->socket > ENGINE_SOCKET_V6) { /* its socket is no use any more */
+            *q = (struct path){0};
+            e->pool_stale = true;
+        }
     }
     if (lost) {
         rendezvous_soon(e, now); /* our NAT may have given us another address: the

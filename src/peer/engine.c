@@ -22,6 +22,9 @@ void engine_init(struct engine *e, const struct engine_config *config, const uin
     e->now = now;
     e->alone_since = now;
     e->owed_until = VTIME_NEVER;
+    for (uint16_t i = 0; i <= ENGINE_SOCKET_V6; i++)
+        e->sockets[i] = (struct engine_socket){.use = SOCKET_MAIN, .family = i == ENGINE_SOCKET_V6 ? ADDR_V6 : ADDR_V4};
+    e->pool_work = 2;
     rng_init(&e->rng, seed);
     rendezvous_init(e, now);
     if (e->keyword.form != KEYWORD_NEW)
@@ -113,6 +116,12 @@ static void input_server(struct engine *e, vtime_us now, const struct frame *f)
     }
 }
 
+static void input_probed(struct engine *e, vtime_us now, const struct addr *from, const struct frame_probed *f)
+{
+    if (!classify_probed(e, from, f) && !hard_probed(e, from, f) && !outside_probed(e, now, from, f))
+        e->count.server_frames_refused++;
+}
+
 static void note_time(struct engine *e, vtime_us now)
 {
     vtime_us due = engine_deadline(e);
@@ -139,7 +148,7 @@ void engine_input(struct engine *e, vtime_us now, uint16_t socket, const struct 
     if (f.kind == FRAME_SEALED)
         session_sealed(e, now, &f.sealed, socket, from, NULL);
     else if (f.kind == FRAME_PROBED)
-        outside_probed(e, now, from, &f.probed);
+        input_probed(e, now, from, &f.probed);
     else if (rendezvous_from_server(e, from))
         input_server(e, now, &f);
     else
@@ -201,12 +210,11 @@ static void take_trouble(struct engine *e, const struct engine_command *c, bool 
 
 static void take_socket(struct engine *e, const struct engine_command *c)
 {
+    if (c->socket >= ENGINE_SOCKETS_MAX)
+        return;
+    pool_opened(e, c->socket, c->kind == COMMAND_SOCKET_OPENED ? &c->addr : NULL);
     if (c->socket > ENGINE_SOCKET_V6)
         return;
-    struct engine_socket *s = &e->sockets[c->socket];
-    s->open = c->kind == COMMAND_SOCKET_OPENED;
-    s->failed = !s->open;
-    s->local = c->addr;
     checks_own_offer(e);
     if (e->sockets[ENGINE_SOCKET_V4].failed && e->sockets[ENGINE_SOCKET_V6].failed && !e->rv.lost_told) {
         events_note(e, EVENT_ERROR, "server-unreachable", "no UDP socket can be opened");
@@ -264,19 +272,6 @@ void engine_command(struct engine *e, vtime_us now, const struct engine_command 
 
 /* ---- poll ---- */
 
-static bool poll_sockets(struct engine *e, struct engine_out *ret)
-{
-    for (uint16_t i = 0; i < 2; i++) {
-        if (e->sockets[i].asked)
-            continue;
-        e->sockets[i].asked = true;
-        e->sockets[i].family = i == ENGINE_SOCKET_V6 ? ADDR_V6 : ADDR_V4;
-        *ret = (struct engine_out){.kind = OUT_OPEN, .socket = i, .family = e->sockets[i].family};
-        return true;
-    }
-    return false;
-}
-
 static bool poll_peers(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     for (unsigned i = 0; i < PEER_SLOTS; i++) {
@@ -301,8 +296,9 @@ bool engine_poll(struct engine *e, vtime_us now, struct engine_out *ret)
         return false;
     if (e->phase == PHASE_GOODBYE)
         return delivery_goodbye_poll(e, now, ret);
-    if (poll_sockets(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || poll_peers(e, now, ret) ||
-        again_poll(e, now, ret))
+    /* Before the peers: these two may make something that their packets carry. */
+    if (pool_poll(e, ret) || rendezvous_poll(e, now, ret) || outside_poll(e, now, ret) || classify_poll(e, now, ret) ||
+        hard_poll(e, now, ret) || poll_peers(e, now, ret) || again_poll(e, now, ret))
         return true;
     delivery_timers(e, now);
     return events_poll(e, ret) || delivery_poll(e, now, ret) || delivery_goodbye_poll(e, now, ret);
@@ -313,7 +309,7 @@ vtime_us engine_deadline(const struct engine *e)
     if (e->phase == PHASE_ENDED)
         return VTIME_NEVER;
     vtime_us at = vtime_min(vtime_min(rendezvous_deadline(e), outside_deadline(e)), delivery_deadline(e));
-    at = vtime_min(at, again_deadline(e));
+    at = vtime_min(vtime_min(at, again_deadline(e)), vtime_min(classify_deadline(e), hard_deadline(e)));
     for (unsigned i = 0; i < PEER_SLOTS; i++)
         at = vtime_min(at, session_deadline(e, &e->peers[i]));
     return at;

@@ -39,7 +39,7 @@ struct engine_config {
 };
 
 /* ---- sockets: the engine names them, the shell holds them ---- */
-enum { ENGINE_SOCKET_V4 = 0, ENGINE_SOCKET_V6 = 1, ENGINE_SOCKETS_MAX = 260 };
+enum { ENGINE_SOCKET_V4 = 0, ENGINE_SOCKET_V6 = 1, ENGINE_SOCKETS_MAX = 300 /* 2, 257 for a try, 16 pings, 4 questions, one for each of 15 paths */ };
 enum { ENGINE_INTERFACES_MAX = 16, ENGINE_SERVER_ADDRS_MAX = 8 };
 
 /* ---- commands ---- */

@@ -3,6 +3,7 @@
  * Every timer, in one sentence each (times in limits.h):
  *   register     rendezvous: until answered every 0.5 s, after 15 s with growing gaps; then the refresh
  *   outside      ask for our address of the other family, as often as the refresh
+ *   classify     ask the server what kind of NAT we are behind, when nothing else is at hand
  *   unreachable  rendezvous: say that the server does not answer
  *   again        ask to be introduced once more to whom a run was lost with
  *   stock        a share of the guess budget comes back
@@ -12,6 +13,7 @@
  *   link         session: ask the server for the relay until it links
  *   path         each path: its next question, its expiry (path.h)
  *   repunch      session: try for a direct path again while relayed
+ *   attempt      session: the next try on ports that have to be predicted, guessed, or fresh (hard.c has its own)
  *   silence      session: gone after PEER_TIMEOUT_US while the server answers
  *   starved      session: gives no credit for STARVED_US while somebody else is there
  *   finish       what is owed at the end is not waited for longer than 3 PTO
@@ -22,6 +24,7 @@
 #include "peer/ghosts.h"
 #include "peer/inbox.h"
 #include "peer/mailbox.h"
+#include "peer/nat.h"
 #include "peer/path.h"
 #include "peer/received.h"
 #include "peer/recovery.h"
@@ -32,9 +35,10 @@
 enum {
     PEER_SLOTS = MAILBOX_SLOTS,
     EVENTS_MAX = 128,
-    EVENT_TEXT_MAX = 200,
+    EVENT_TEXT_MAX = 320, /* a reason: two NATs, a name, a sentence */
     REQUESTS_MAX = 8,
     AGAIN_MAX = ROOM_PEOPLE_MAX, /* a full room refuses the newcomer so often at once */
+    PUNCH_TTL = 4, /* of what opens the own NATs and is not to reach the other's: two NATs in a row and one hop */
 };
 
 enum peer_state {
@@ -102,8 +106,20 @@ struct peer {
     vtime_us questions_at; /* the same of questions to those who have never answered */
     vtime_us repunch_at;
     uint8_t repunch_tries;
-    const char *path_reason;
+    char path_reason[EVENT_TEXT_MAX];
+    uint32_t offer_sent; /* generation */
     unsigned goodbyes;
+
+    /* meeting on ports that no candidate names */
+    struct addr witnessed; /* where the server sees it; ADDR_NONE: it has not said so */
+    uint32_t attempt;      /* the last try that either end has begun; 0: none */
+    uint8_t attempts_failed;
+    vtime_us attempt_at;         /* no try before */
+    struct frame_aim aim;        /* what we tell of ours */
+    struct frame_aim their_aim;  /* what it tells, if it has not been followed yet; attempt 0: none */
+    vtime_us their_aim_at;
+    bool spares;     /* its router is to be spared */
+    bool tries_told; /* the outlook is out */
 };
 
 struct request { /* a Register that went out */
@@ -153,10 +169,102 @@ struct outside {          /* of the family that we are not registered with */
     vtime_us ask_at;
 };
 
+enum socket_use { SOCKET_FREE, SOCKET_MAIN, SOCKET_QUESTION, SOCKET_PUNCH, SOCKET_PING };
+
 struct engine_socket {
-    bool asked, open, failed;
+    uint8_t use; /* enum socket_use */
+    bool asked, open, failed, closing;
     uint8_t family;
     struct addr local;
+};
+
+/* classify.c: the order is that in which they are asked */
+enum classify_what {
+    CLASSIFY_OTHER_PORT,
+    CLASSIFY_OTHER_ADDRESS,
+    CLASSIFY_FRESH_FIRST,
+    CLASSIFY_FRESH_LAST = CLASSIFY_FRESH_FIRST + 3,
+    CLASSIFY_FILTER_PORT,
+    CLASSIFY_FILTER_ADDRESS,
+    CLASSIFY_QUESTIONS
+};
+
+struct question {
+    bool wanted, answered;
+    uint16_t socket;
+    struct addr to;
+    uint8_t from; /* PROBE_FROM_* */
+    uint64_t token;
+    struct addr observed;
+};
+
+enum classify_stage { CLASSIFY_WAITING, CLASSIFY_PORT, CLASSIFY_ALL, CLASSIFY_DONE };
+
+struct classify {
+    enum classify_stage stage;
+    struct addr alternate; /* as the server says it: port 0: none; ADDR_NONE with a port: the same address */
+    vtime_us ready_at;     /* 0: not registered yet */
+    vtime_us busy_until;   /* somebody has just been met */
+    bool port_asked;
+    struct question questions[CLASSIFY_QUESTIONS];
+    unsigned round, next;
+    vtime_us again_at;
+};
+
+enum {
+    HARD_BIRTHDAY_SOCKETS = 256,               /* DESIGN s6 */
+    HARD_SOCKETS = HARD_BIRTHDAY_SOCKETS + 1, /* and one for the question after a row */
+    HARD_SAMPLES = 2,
+    HARD_PINGS = 16, /* 1.6 s of them */
+    HARD_TARGETS = PEERS_MAX,
+};
+
+enum hard_phase { HARD_IDLE, HARD_SAMPLING, HARD_AIMED, HARD_PROBING, HARD_OPENING };
+
+struct hard_sample { /* a question to the server about a fresh socket; token 0: none */
+    uint64_t token;
+    uint16_t socket;
+    uint8_t tries;
+    vtime_us asked_at;
+    struct addr observed;
+};
+
+struct hard_ping {
+    uint16_t socket; /* 0: none */
+    uint64_t token;
+    vtime_us sent_at; /* 0: not yet */
+};
+
+struct hard_target {
+    struct addr ip;
+    uint32_t probes; /* until window_until */
+    vtime_us window_until, closed_until;
+    uint8_t failures;
+};
+
+struct hard { /* the try that is going on */
+    enum hard_phase phase;
+    struct peer *peer; /* NULL: none */
+    uint32_t number;   /* its number: the slot may be somebody else's by now */
+    uint32_t attempt;
+    enum nat_technique technique;
+    bool prober, told;
+    uint8_t key[16]; /* of the challenges */
+    uint16_t sockets[HARD_SOCKETS];
+    unsigned socket_count;
+    struct hard_sample samples[HARD_SAMPLES];
+    vtime_us sample_at;
+    struct addr target; /* the other's port, or its first */
+    uint16_t stride;
+    uint8_t count;    /* of the other's ports; 0: random */
+    unsigned openers; /* packets of the opener's row */
+    uint32_t sent, total, factor, offset;
+    vtime_us next_at, deadline;
+    struct hard_ping pings[HARD_PINGS];
+    vtime_us ping_at;
+    unsigned lost_pings; /* in a row */
+    bool harmed;         /* for the life of the process */
+    struct hard_target targets[HARD_TARGETS];
 };
 
 struct queued_event {
@@ -173,7 +281,9 @@ struct engine {
     struct codec codec;
     vtime_us now; /* of the last call */
 
-    struct engine_socket sockets[2];
+    struct engine_socket sockets[ENGINE_SOCKETS_MAX];
+    unsigned pool_work; /* sockets that the shell has to open or close */
+    bool pool_stale;    /* a path that had a socket of its own is gone */
     struct addr interfaces[ENGINE_INTERFACES_MAX];
     uint8_t prefixes[ENGINE_INTERFACES_MAX];
     size_t interface_count;
@@ -181,6 +291,9 @@ struct engine {
     struct keyword keyword;
     struct rendezvous rv;
     struct outside outside;
+    struct classify classify;
+    struct nat_class nat; /* ours */
+    struct hard hard;
     struct stock stock;
     struct frame_offer offer; /* our own */
 
@@ -215,6 +328,7 @@ struct engine {
         uint64_t introductions, confirmed, wrong, silent, reflected;
         uint64_t messages_in, messages_out, packets_lost, events_dropped, forged, replayed;
         uint64_t registers, server_frames_refused;
+        uint64_t attempts, probes;
     } count;
 };
 
@@ -247,8 +361,41 @@ void rendezvous_addrs(struct engine *e, vtime_us now, const struct addr *addrs, 
 
 /* ---- outside.c ---- */
 bool outside_poll(struct engine *e, vtime_us now, struct engine_out *ret);
-void outside_probed(struct engine *e, vtime_us now, const struct addr *from, const struct frame_probed *f);
+bool outside_probed(struct engine *e, vtime_us now, const struct addr *from, const struct frame_probed *f);
 vtime_us outside_deadline(const struct engine *e);
+
+/* ---- pool.c ---- */
+/* 0: none is free. It may be used when pool_is_open says so. */
+uint16_t pool_take(struct engine *e, uint8_t family, enum socket_use use);
+void pool_give(struct engine *e, uint16_t socket); /* harmless for those that are not taken */
+/* The shell's answer; local NULL: it could not be opened. */
+void pool_opened(struct engine *e, uint16_t socket, const struct addr *local);
+bool pool_is_open(const struct engine *e, uint16_t socket);
+bool pool_poll(struct engine *e, struct engine_out *ret);
+
+/* ---- classify.c ---- */
+void classify_registered(struct engine *e, vtime_us now, const struct frame_registered *f, bool moved);
+void classify_met(struct engine *e, vtime_us now); /* somebody, directly */
+void classify_forget(struct engine *e); /* what has been found out stays until something else is */
+bool classify_probed(struct engine *e, const struct addr *from, const struct frame_probed *f);
+bool classify_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+vtime_us classify_deadline(const struct engine *e);
+/* The server's address that questions go to, and how it sees our main socket of that family; NULL: not known yet. */
+const struct addr *classify_base(const struct engine *e);
+const struct addr *classify_observed(const struct engine *e);
+
+/* ---- hard.c ---- */
+void hard_aim(struct engine *e, vtime_us now, struct peer *p, const struct frame_aim *f);
+bool hard_probed(struct engine *e, const struct addr *from, const struct frame_probed *f);
+/* Is that the answer to a question of the try that goes on, and which technique was it? */
+bool hard_answers(const struct engine *e, const struct peer *p, const struct path *q, uint64_t answer);
+const char *hard_way(const struct engine *e, const struct peer *p, const struct path *q);
+void hard_met(struct engine *e, struct peer *p);
+bool hard_uses(const struct engine *e, uint16_t socket);
+/* Both NATs are known: what is said of a path begins with them. */
+bool hard_is_decided(const struct engine *e, const struct peer *p);
+bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret);
+vtime_us hard_deadline(const struct engine *e);
 
 /* ---- introduce.c: runs ---- */
 void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer_info *f);
@@ -283,6 +430,9 @@ void session_sealed(struct engine *e, vtime_us now, const struct frame_sealed *f
                     const struct addr *from /* NULL: by relay */, struct peer *expected);
 bool packet_poll(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
 vtime_us packet_deadline(const struct engine *e, const struct peer *p, vtime_us now);
+/* A question from any of our sockets to any address, in a packet of p's session. ttl 0: the system's. */
+bool packet_punch(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *to, uint8_t ttl,
+                  const struct frame_punch *f, struct engine_out *ret);
 bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret);
 bool session_fate(void *context, const struct sent_packet *s, enum packet_fate fate);
 void session_timers(struct engine *e, vtime_us now, struct peer *p);
@@ -312,7 +462,7 @@ bool checks_pending(const struct engine *e, const struct peer *p, vtime_us now, 
 /* The challenge that is due over path i, which is thereby asked; 0: none. */
 uint64_t checks_question(struct engine *e, vtime_us now, struct peer *p, int i);
 void checks_init(struct engine *e, struct peer *p, vtime_us now);
-void checks_tell(struct engine *e, struct peer *p, const char *reason);
+void checks_tell(struct engine *e, struct peer *p, const char *outcome);
 void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *reason);
 
 /* ---- delivery.c: letters, receipts, the end ---- */

@@ -49,22 +49,21 @@ bool outside_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     return engine_out_datagram(e, ret, socket_of(server), server, codec_encode(&f, e->datagram, sizeof e->datagram));
 }
 
-void outside_probed(struct engine *e, vtime_us now, const struct addr *from, const struct frame_probed *f)
+bool outside_probed(struct engine *e, vtime_us now, const struct addr *from, const struct frame_probed *f)
 {
     struct outside *o = &e->outside;
     const struct addr *server = other_server_addr(e);
-    if (server == NULL || !addr_equal(from, server) || o->token == 0 || f->token != o->token) {
-        e->count.server_frames_refused++;
-        return;
-    }
+    if (server == NULL || !addr_equal(from, server) || o->token == 0 || f->token != o->token)
+        return false;
     struct addr observed = addr_mask(&f->observed, f->token);
     o->token = 0;
     o->unanswered = 0;
     o->ask_at = now + REFRESH_MIN_US + rng_below(&e->rng, (uint32_t)REFRESH_JITTER_US);
     if (observed.family != server->family || !addr_is_sendable(&observed) || addr_equal(&observed, &o->observed))
-        return;
+        return true;
     o->observed = observed;
     checks_own_offer(e);
+    return true;
 }
 
 vtime_us outside_deadline(const struct engine *e)

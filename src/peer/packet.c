@@ -65,15 +65,22 @@ static size_t plain_max(const struct engine *e, const struct peer *p, int path)
     return path == PATH_RELAYED && is_signalled(e, p) ? PLAIN_SIGNAL_BYTES_MAX : PLAIN_BYTES_MAX;
 }
 
+static struct frame sealed(struct peer *p, vtime_us now, const struct writer *plain,
+                           uint8_t ret_ciphertext[static CIPHERTEXT_BYTES_MAX])
+{
+    struct frame f = {.kind = FRAME_SEALED};
+    f.sealed.session = p->seal.send.session;
+    seal_packet(&p->seal, now, plain->at, plain->used, ret_ciphertext, &f.sealed.counter, &f.sealed.epoch);
+    f.sealed.ciphertext = (struct bytes){ret_ciphertext, plain->used + SEAL_TAG_BYTES};
+    return f;
+}
+
 /* Seals and sends over path i; the packet's number and epoch go to *sent. */
 static bool emit(struct engine *e, vtime_us now, struct peer *p, int i, const struct writer *plain,
                  struct sent_packet *sent, struct engine_out *ret)
 {
     uint8_t ciphertext[CIPHERTEXT_BYTES_MAX], datagram[DATAGRAM_BYTES_MAX];
-    struct frame f = {.kind = FRAME_SEALED};
-    f.sealed.session = p->seal.send.session;
-    seal_packet(&p->seal, now, plain->at, plain->used, ciphertext, &f.sealed.counter, &f.sealed.epoch);
-    f.sealed.ciphertext = (struct bytes){ciphertext, plain->used + SEAL_TAG_BYTES};
+    const struct frame f = sealed(p, now, plain, ciphertext);
     sent->number = f.sealed.counter;
     sent->epoch = f.sealed.epoch;
     if (i == PATH_RELAYED) {
@@ -120,11 +127,14 @@ static void put_punch(struct engine *e, vtime_us now, struct peer *p, int i, str
     put(w, &f);
 }
 
-static bool put_offer(const struct engine *e, struct writer *w)
+static bool put_offer(const struct engine *e, struct peer *p, struct writer *w)
 {
     struct frame f = {.kind = FRAME_OFFER, .offer = e->offer};
     f.offer.server_rtt_us = e->rv.rtt_us;
-    return put(w, &f);
+    if (!put(w, &f))
+        return false;
+    p->offer_sent = e->offer.generation;
+    return true;
 }
 
 static void put_state(struct engine *e, struct peer *p, struct writer *w, struct sent_packet *sent)
@@ -135,8 +145,13 @@ static void put_state(struct engine *e, struct peer *p, struct writer *w, struct
             sent->carried |= CARRIED_OFFER;
         return;
     }
-    if ((!p->envelope_acked || (p->due & CARRIED_OFFER)) && put_offer(e, w)) /* it may be the first that arrives */
+    if ((!p->envelope_acked || (p->due & CARRIED_OFFER)) && put_offer(e, p, w)) /* it may be the first that arrives */
         sent->carried |= CARRIED_OFFER;
+    if ((p->due & CARRIED_AIM) && p->aim.attempt != 0) {
+        const struct frame f = {.kind = FRAME_AIM, .aim = p->aim};
+        if (put(w, &f))
+            sent->carried |= CARRIED_AIM;
+    }
     if (p->due & CARRIED_RECEIPT) {
         struct frame f = {.kind = FRAME_RECEIPT, .receipt = {.count = p->inbox.written}};
         if (put(w, &f))
@@ -212,7 +227,7 @@ static bool wants_to_send(const struct engine *e, const struct peer *p, int path
 {
     if (p->probes > 0 && recovery_has_slot(&p->recovery))
         return true;
-    if ((p->due & CARRIED_OFFER) || has_data(e, p, path))
+    if ((p->due & (CARRIED_OFFER | CARRIED_AIM)) || has_data(e, p, path))
         if (recovery_may_send(&p->recovery, now))
             return true;
     if (holds(p, path, now))
@@ -273,12 +288,14 @@ static bool send_punch(struct engine *e, vtime_us now, struct peer *p, int i, st
     struct sent_packet sent = {0};
     if (!p->envelope_acked) { /* it may be the first that arrives, too */
         put_envelope(e, p, &w, &sent);
-        put_offer(e, &w);
+        put_offer(e, p, &w);
     }
     bool acked = put_ack(p, now, &w) && p->paths[i].state == PATH_WORKING;
+    bool opens = path_opens(&p->paths[i], now);
     put_punch(e, now, p, i, &w);
     if (!emit(e, now, p, i, &w, &sent, ret))
         return false;
+    ret->ttl = opens ? PUNCH_TTL : 0;
     if (acked)
         received_acknowledged(&p->received);
     return true;
@@ -323,9 +340,23 @@ vtime_us packet_deadline(const struct engine *e, const struct peer *p, vtime_us 
         at = vtime_min(at, recovery_pace_at(&p->recovery));
     if (at != VTIME_NEVER && holds(p, i, at))
         at = p->hold_until;
-    if (window && ((p->due & CARRIED_OFFER) || has_data(e, p, i)))
+    if (window && ((p->due & (CARRIED_OFFER | CARRIED_AIM)) || has_data(e, p, i)))
         data = recovery_pace_at(&p->recovery);
     return vtime_min(at, data);
+}
+
+bool packet_punch(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *to, uint8_t ttl,
+                  const struct frame_punch *f, struct engine_out *ret)
+{
+    uint8_t bytes[PLAIN_BYTES_MAX], ciphertext[CIPHERTEXT_BYTES_MAX];
+    struct writer w = {bytes, 0, sizeof bytes};
+    const struct frame punch = {.kind = FRAME_PUNCH, .punch = *f};
+    put(&w, &punch);
+    const struct frame out = sealed(p, now, &w, ciphertext);
+    if (!engine_out_datagram(e, ret, socket, to, codec_encode(&out, e->datagram, sizeof e->datagram)))
+        return false;
+    ret->ttl = ttl;
+    return true;
 }
 
 bool packet_goodbye(struct engine *e, vtime_us now, struct peer *p, struct engine_out *ret)

@@ -9,8 +9,17 @@ void path_probe(struct path *p, vtime_us now)
     p->ask_at = now;
 }
 
+bool path_opens(const struct path *p, vtime_us now)
+{
+    return now < p->full_at;
+}
+
 uint64_t path_ask(struct path *p, struct rng *r, vtime_us now, vtime_us gap_us)
 {
+    if (path_opens(p, now))
+        gap_us = p->full_at - now;
+    else if (p->full_at != 0)
+        p->challenge = p->full_at = 0; /* what went out so far is not answered */
     if (p->challenge == 0) {
         p->challenge = rng_token(r);
         p->first_asked_at = now;
@@ -42,6 +51,13 @@ bool path_answered(struct path *p, struct rng *r, vtime_us now, uint64_t answer)
     p->answered_at = now;
     p->ask_at = now + KEEPALIVE_MIN_US + rng_below(r, (uint32_t)KEEPALIVE_JITTER_US);
     return true;
+}
+
+void path_works(struct path *p, vtime_us now)
+{
+    p->state = PATH_WORKING;
+    p->answered_at = now;
+    p->ask_at = now; /* for its round trip */
 }
 
 void path_suspect(struct path *p, vtime_us now)

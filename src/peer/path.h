@@ -34,6 +34,7 @@ struct path {
     vtime_us asked_at;  /* the last time */
     vtime_us first_asked_at;
     vtime_us ask_at;      /* next time; VTIME_NEVER */
+    vtime_us full_at;     /* the other is not ready before: what goes there must die on the way; 0: it is */
     uint64_t answer;      /* to be given; 0: none */
     vtime_us answered_at; /* when it last worked */
     vtime_us rtt_us;      /* smoothed, of answers; 0: not known */
@@ -43,8 +44,12 @@ struct path {
 void path_probe(struct path *p, vtime_us now);
 /* The question that is to be sent now. gap_us: when to repeat it. */
 uint64_t path_ask(struct path *p, struct rng *r, vtime_us now, vtime_us gap_us);
+/* Is what goes there now only to open our own NATs? */
+bool path_opens(const struct path *p, vtime_us now);
 /* True if that was the answer to the open question. */
 bool path_answered(struct path *p, struct rng *r, vtime_us now, uint64_t answer);
+/* It works, as an answer to a question that is none of its own has shown. */
+void path_works(struct path *p, vtime_us now);
 /* Data waits unanswered: ask now unless it is being asked. */
 void path_suspect(struct path *p, vtime_us now);
 /* Gives up what has been asked in vain. in_use: it carries the session; waiting: and data is

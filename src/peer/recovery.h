@@ -13,7 +13,7 @@
 enum { SENT_PACKETS_MAX = 512, LIGHT_PACKETS_MAX = 32 };
 
 /* What a packet carried and must be sent again if it is lost. */
-enum { CARRIED_ENVELOPE = 1, CARRIED_OFFER = 2, CARRIED_RECEIPT = 4, CARRIED_CREDIT = 8 };
+enum { CARRIED_ENVELOPE = 1, CARRIED_OFFER = 2, CARRIED_RECEIPT = 4, CARRIED_CREDIT = 8, CARRIED_AIM = 16 };
 
 struct sent_packet {
     uint64_t number;

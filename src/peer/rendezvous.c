@@ -126,8 +126,6 @@ static void tell_registered(struct engine *e, const struct addr *observed)
         q->event.addr = *observed;
     }
     bool moved = !addr_equal(observed, &rv->observed);
-    if (!rv->ever_registered)
-        events_add(e, EVENT_NAT); /* not classified: unknown */
     rv->observed = *observed;
     rv->ever_registered = true;
     rv->lost_told = false;
@@ -158,7 +156,9 @@ void rendezvous_registered(struct engine *e, vtime_us now, const struct frame_re
     rv->cookie_size = f->cookie_size;
     rv->proof = seal_proof(rv->secret);
     rv->has_secret = rv->registered = true;
+    bool moved = rv->ever_registered && !addr_ip_equal(&observed, &rv->observed);
     tell_registered(e, &observed);
+    classify_registered(e, now, f, moved);
 
     bool more_bits = e->keyword.form == KEYWORD_OPEN && f->bits_wanted > rv->bits;
     if (more_bits)
@@ -249,6 +249,7 @@ static void fill_links(const struct engine *e, struct frame_register *f)
         struct relay_token *t = &f->links[f->link_count++];
         memcpy(t->token, p->seal.relay_token, sizeof t->token);
         t->side = p->seal.side;
+        t->may_tell = e->config.relay != RELAY_ONLY;
     }
     again_list(e, f);
 }

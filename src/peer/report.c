@@ -16,7 +16,7 @@ size_t engine_peers(const struct engine *e, struct engine_peer *ret, size_t cap)
                 ret[count] = (struct engine_peer){.peer = p->number,
                                                   .name = p->name,
                                                   .rtt_us = RTT_UNKNOWN,
-                                                  .reason = p->path_reason != NULL ? p->path_reason : "",
+                                                  .reason = p->path_reason,
                                                   .waiting = (uint32_t)(p->outbox.next - p->outbox.first)};
                 ret[count].path = c == NULL ? PATH_NONE : path_kind(c);
                 if (c != NULL)
@@ -64,6 +64,8 @@ size_t engine_stats(const struct engine *e, struct engine_stat ret[static ENGINE
         {"datagrams_dropped", e->count.dropped},
         {"server_frames_refused", e->count.server_frames_refused},
         {"registers", e->count.registers},
+        {"punch_attempts", e->count.attempts},
+        {"punch_probes", e->count.probes},
         {"server_rtt_us", e->rv.rtt_us},
         {"prefix_bits", e->rv.bits},
         {"peers", e->live},

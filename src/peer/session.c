@@ -23,7 +23,7 @@ bool session_fate(void *context, const struct sent_packet *s, enum packet_fate f
         return false;
     }
     c->engine->count.packets_lost++;
-    uint8_t again = s->carried & (CARRIED_OFFER | CARRIED_RECEIPT | CARRIED_CREDIT);
+    uint8_t again = s->carried & (CARRIED_OFFER | CARRIED_RECEIPT | CARRIED_CREDIT | CARRIED_AIM);
     if ((s->carried & CARRIED_ENVELOPE) && !p->envelope_acked)
         again |= CARRIED_OFFER; /* the two go together */
     p->due |= again;
@@ -65,12 +65,20 @@ bool session_link_poll(struct engine *e, vtime_us now, struct peer *p, struct en
 {
     if (!p->link_wanted || p->state != PEER_LIVE || now < p->link_at || !e->rv.registered || !e->rv.echoed)
         return false;
-    struct relay_token token = {.side = p->seal.side};
+    struct relay_token token = {.side = p->seal.side, .may_tell = e->config.relay != RELAY_ONLY};
     memcpy(token.token, p->seal.relay_token, sizeof token.token);
     p->link_at = now + vtime_min(LINK_GAP_US << (p->link_tries < 4 ? p->link_tries : 4), LINK_GAP_MAX_US);
     if (p->link_tries < 255)
         p->link_tries++;
     return session_link(e, &token, ret);
+}
+
+static uint64_t first_eight(const uint8_t token[static RELAY_TOKEN_BYTES])
+{
+    uint64_t mask = 0;
+    for (int i = 7; i >= 0; i--)
+        mask = mask << 8 | token[i];
+    return mask;
 }
 
 void session_linked(struct engine *e, const struct frame_linked *f)
@@ -82,6 +90,8 @@ void session_linked(struct engine *e, const struct frame_linked *f)
         p->link = f->link;
         p->link_wanted = false;
         p->link_tries = 0;
+        if (f->observed.family != ADDR_NONE)
+            p->witnessed = addr_mask(&f->observed, first_eight(f->token));
     }
     again_linked(e, f->token);
 }
@@ -110,8 +120,9 @@ static void tell_peer(struct engine *e, struct peer *p)
         snprintf(p->name, sizeof p->name, "peer %u", p->number);
     events_peer(e, EVENT_PEER, p);
     if (p->chosen >= 0)
-        checks_tell(
-            e, p, p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for" : p->path_reason);
+        checks_tell(e, p,
+                    p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for"
+                                              : hard_way(e, p, &p->paths[p->chosen]));
 }
 
 static void take_offer(struct engine *e, vtime_us now, struct peer *p, const struct frame_offer *o)
@@ -153,6 +164,9 @@ static bool take_frame(struct engine *e, vtime_us now, struct peer *p, int path,
         return true;
     case FRAME_ACK:
         recovery_acked(&p->recovery, now, &f->ack, p->seal.counter, session_fate, &context);
+        return true;
+    case FRAME_AIM:
+        hard_aim(e, now, p, &f->aim);
         return true;
     case FRAME_MESSAGE:
         return inbox_put(&p->inbox, f->message.offset, f->message.data.at, f->message.data.size) == INBOX_STORED;
@@ -198,7 +212,7 @@ static struct packet_summary summarise(struct engine *e, struct bytes plain)
         }
         s.room_full |= f.kind == FRAME_LEAVE && f.leave.reason == LEAVE_ROOM_FULL;
         s.eliciting |= f.kind == FRAME_ENVELOPE || f.kind == FRAME_OFFER || f.kind == FRAME_MESSAGE ||
-                       f.kind == FRAME_RECEIPT || f.kind == FRAME_CREDIT;
+                       f.kind == FRAME_RECEIPT || f.kind == FRAME_CREDIT || f.kind == FRAME_AIM;
         s.only_handshake &= f.kind == FRAME_ENVELOPE || f.kind == FRAME_OFFER || f.kind == FRAME_NONE;
     }
     return s;
@@ -421,5 +435,6 @@ void session_free(struct engine *e, struct peer *p)
         l->waiting &= ~(1U << p->slot);
     }
     sodium_memzero(p, sizeof *p);
+    e->pool_stale = true;
     mailbox_collect(m);
 }

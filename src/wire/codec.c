@@ -41,7 +41,7 @@ static bool place_fits(uint32_t body, bool inside)
 {
     if (body == FRAME_LEAVE)
         return true;
-    return (body >= FRAME_PUNCH && body <= FRAME_OFFER) == inside;
+    return ((body >= FRAME_PUNCH && body <= FRAME_OFFER) || body == FRAME_AIM) == inside;
 }
 
 static enum decode_result decode_frame(struct codec *c, const uint8_t *at, size_t size, bool inside, struct frame *ret)

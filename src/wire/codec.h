@@ -25,6 +25,7 @@ enum frame_kind { /* the numbers of Frame.body in p2p.proto */
     FRAME_SEALED = 7, FRAME_PUNCH = 8, FRAME_MESSAGE = 9, FRAME_ACK = 10, FRAME_RECEIPT = 11,
     FRAME_CREDIT = 12, FRAME_ENVELOPE = 13, FRAME_OFFER = 14, FRAME_LEAVE = 15, FRAME_LINK = 16,
     FRAME_LINKED = 17, FRAME_RETRY = 18, FRAME_REFUSED = 19, FRAME_PROBE = 20, FRAME_PROBED = 21,
+    FRAME_AIM = 22,
     FRAME_KINDS
 };
 
@@ -104,6 +105,13 @@ struct frame_offer {
     bool     no_relay;
 };
 struct frame_punch { uint64_t challenge, answer; };
+struct frame_aim {
+    uint32_t    attempt;
+    struct addr address; /* family ADDR_NONE with `stop` */
+    uint16_t    stride;
+    uint8_t     count;   /* 0: random ports */
+    bool        stop;
+};
 struct frame_message { uint64_t offset; struct bytes data; };
 struct ack_range { uint64_t first, last; }; /* packet numbers, both included */
 struct frame_ack { uint32_t delay_us; uint8_t range_count; struct ack_range ranges[ACK_RANGES_MAX]; /* highest first */ };
@@ -129,6 +137,7 @@ struct frame {
         struct frame_envelope envelope;
         struct frame_offer offer;
         struct frame_punch punch;
+        struct frame_aim aim;
         struct frame_message message;
         struct frame_ack ack;
         struct frame_receipt receipt;

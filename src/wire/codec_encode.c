@@ -13,6 +13,7 @@ struct parts {
         P2p__V1__Relay relay;
         P2p__V1__Sealed sealed;
         P2p__V1__Punch punch;
+        P2p__V1__Aim aim;
         P2p__V1__Message message;
         P2p__V1__Ack ack;
         P2p__V1__Receipt receipt;
@@ -278,6 +279,18 @@ static void put_punch(P2p__V1__Frame *m, struct parts *p, const struct frame_pun
     m->punch = &p->punch;
 }
 
+static void put_aim(P2p__V1__Frame *m, struct parts *p, const struct frame_aim *f)
+{
+    p2p__v1__aim__init(&p->aim);
+    p->aim.attempt = f->attempt;
+    if (!f->stop)
+        p->aim.address = put_address(&p->addresses[0], &f->address);
+    p->aim.stride = f->stride;
+    p->aim.count = f->count;
+    p->aim.stop = f->stop;
+    m->aim = &p->aim;
+}
+
 static void put_message(P2p__V1__Frame *m, struct parts *p, const struct frame_message *f)
 {
     p2p__v1__message__init(&p->message);
@@ -328,6 +341,9 @@ static void put_peer_body(P2p__V1__Frame *m, struct parts *p, const struct frame
     switch (f->kind) {
     case FRAME_PUNCH:
         put_punch(m, p, &f->punch);
+        break;
+    case FRAME_AIM:
+        put_aim(m, p, &f->aim);
         break;
     case FRAME_MESSAGE:
         put_message(m, p, &f->message);

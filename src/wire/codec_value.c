@@ -268,6 +268,17 @@ static bool value_offer(const P2p__V1__Offer *m, struct frame_offer *ret)
     return true;
 }
 
+static bool value_aim(const P2p__V1__Aim *m, struct frame_aim *ret)
+{
+    if (m->attempt < 1 || m->stride > UINT16_MAX || m->count > AIM_PORTS_MAX || m->stop > 1)
+        return false;
+    ret->attempt = m->attempt;
+    ret->stride = (uint16_t)m->stride;
+    ret->count = (uint8_t)m->count;
+    ret->stop = m->stop == 1;
+    return ret->stop ? m->address == NULL : m->address != NULL && copy_address(&ret->address, m->address);
+}
+
 static bool value_message(const P2p__V1__Message *m, struct bytes span, struct frame_message *ret)
 {
     ret->offset = m->offset;
@@ -318,6 +329,8 @@ bool codec_value(const P2p__V1__Frame *m, struct bytes span, bool inside, struct
     case FRAME_PUNCH:
         ret->punch = (struct frame_punch){.challenge = m->punch->challenge, .answer = m->punch->answer};
         return true;
+    case FRAME_AIM:
+        return value_aim(m->aim, &ret->aim);
     case FRAME_MESSAGE:
         return value_message(m->message, span, &ret->message);
     case FRAME_ACK:

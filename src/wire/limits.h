@@ -41,7 +41,8 @@ enum {
     LINKS_MAX             = PEERS_MAX, /* a Register lists them all */
     SAME_TAGS_MAX         = PEERS_MAX,
     PENDING_TAGS_MAX      = 40,  /* unconfirmed runs: 31 that go on, 8 that are over and carried text, rounded */
-    CANDIDATES_MAX        = 8,   /* host v4 and v6, observed v4 and v6, four guesses */
+    CANDIDATES_MAX        = 8,   /* host v4 and v6, observed v4 and v6, four more interfaces */
+    AIM_PORTS_MAX         = 64,  /* of one try: 25 sockets, and what other traffic takes between them */
     ACK_RANGES_MAX        = 32,  /* FACTS: enough for 30 % loss and reordering; 63 numbers */
     ROOM_NUMBER_MAX       = 999999,
     PREFIX_BITS_MAX       = 8,   /* what the open form may ever tell of a keyword */

@@ -34,7 +34,7 @@ struct field {
     const struct message *message;
 };
 
-enum { NUMBERS = 22 }; /* of the largest message, Frame: 1 to 21 */
+enum { NUMBERS = 23 }; /* of the largest message, Frame: 1 to 22 */
 
 struct message {
     uint32_t numbers; /* entries in `fields`, which is indexed by field number */
@@ -78,11 +78,12 @@ MESSAGE(retry, ONE(1, FIXED64), ONE(2, BYTES));
 MESSAGE(refused, ONE(1, FIXED64), ONE(2, FIXED64), ONE(3, ENUM), ONE(4, UINT32));
 MESSAGE(probe, ONE(1, FIXED64), ONE(2, ENUM), ONE(3, BYTES));
 MESSAGE(probed, ONE(1, FIXED64), SUB(2, address));
+MESSAGE(aim, ONE(1, UINT32), SUB(2, address), ONE(3, UINT32), ONE(4, UINT32), ONE(5, UINT32));
 enum { FRAME_PROTOCOL = 1, FRAME_BODY_FIRST = 2 };
 MESSAGE(frame, ONE(FRAME_PROTOCOL, FIXED32), SUB(2, registration), SUB(3, registered), SUB(4, peer_info),
         SUB(5, signal), SUB(6, relay), SUB(7, sealed), SUB(8, punch), SUB(9, text), SUB(10, ack), SUB(11, receipt),
         SUB(12, credit), SUB(13, envelope), SUB(14, offer), SUB(15, leave), SUB(16, link_up), SUB(17, linked),
-        SUB(18, retry), SUB(19, refused), SUB(20, probe), SUB(21, probed));
+        SUB(18, retry), SUB(19, refused), SUB(20, probe), SUB(21, probed), SUB(22, aim));
 
 struct check { /* of the whole frame */
     unsigned fields, unknown;
