@@ -196,11 +196,11 @@ static bool may_add_path(struct peer *p, vtime_us now)
 /* Both start when the other's first packet opens. Who is nearer to the server is the later one, by half of what the
  * round trips differ: until then the other's packets must not reach its NAT. That might take them for strangers' and
  * give the port away (DESIGN s6). */
-static vtime_us other_starts_at(const struct engine *e, vtime_us now, const struct peer *p)
+static vtime_us skew(const struct engine *e, const struct peer *p)
 {
     if (e->rv.rtt_us < p->offer.server_rtt_us + 2 * SKEW_MIN_US || p->offer.server_rtt_us == 0)
         return 0;
-    return now + vtime_min((e->rv.rtt_us - p->offer.server_rtt_us) / 2, SKEW_MAX_US);
+    return vtime_min((e->rv.rtt_us - p->offer.server_rtt_us) / 2, SKEW_MAX_US);
 }
 
 static int add_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *a, bool listed)
@@ -213,7 +213,7 @@ static int add_path(struct engine *e, vtime_us now, struct peer *p, uint16_t soc
     p->paths[i].lan = addr_is_local(a) && have_local_address(e, a->family);
     path_probe(&p->paths[i], now);
     if (listed && !p->paths[i].lan && p->attempt == 0)
-        p->paths[i].full_at = other_starts_at(e, now, p);
+        p->paths[i].full_at = now + skew(e, p);
     return i;
 }
 
@@ -241,7 +241,7 @@ void checks_offer(struct engine *e, vtime_us now, struct peer *p)
     }
     vtime_us both = (vtime_us)e->rv.rtt_us + o->server_rtt_us;
     if (any && p->chosen <= PATH_RELAYED)
-        p->hold_until = now + vtime_min(both + both / 4 + VTIME_MS(50), HOLD_MAX_US);
+        p->hold_until = now + vtime_min(skew(e, p) + both + both / 4 + VTIME_MS(50), HOLD_MAX_US);
 }
 
 int checks_path(struct engine *e, vtime_us now, struct peer *p, uint16_t socket, const struct addr *from)
