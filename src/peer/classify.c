@@ -93,6 +93,18 @@ static bool looks_hard(const struct engine *e)
     return observed->port != main_socket(e)->local.port && !e->classify.port_asked && e->classify.alternate.port != 0;
 }
 
+/* Somebody has been met whose ports are no use without ours. */
+static bool has_met_a_hard_one(const struct engine *e)
+{
+    for (unsigned i = 0; i < PEER_SLOTS; i++) {
+        const struct peer *p = &e->peers[i];
+        const struct nat_class theirs = {.mapping = p->offer.mapping, .ports = p->offer.ports};
+        if (p->state == PEER_LIVE && p->chosen <= PATH_RELAYED && nat_foresight(&theirs) != FORESIGHT_EXACT)
+            return true;
+    }
+    return false;
+}
+
 void classify_registered(struct engine *e, vtime_us now, const struct frame_registered *f, bool moved)
 {
     struct classify *c = &e->classify;
@@ -312,15 +324,15 @@ bool classify_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (!is_wanted(e))
         return false;
     if (c->stage == CLASSIFY_WAITING) {
-        if (now >= quiet_at(e))
+        if (now >= quiet_at(e) || has_met_a_hard_one(e))
             begin_all(e);
         else if (looks_hard(e))
             begin_port(e);
-        if (pool_poll(e, ret))
-            return true;
     }
     if (!is_asking(c))
         return false;
+    if (pool_poll(e, ret)) /* all fresh sockets ask in the same moment */
+        return true;
     if (c->round == 0)
         next_round(e, now);
     if (next_question(e, ret))
@@ -344,5 +356,5 @@ vtime_us classify_deadline(const struct engine *e)
         return VTIME_NEVER;
     if (is_asking(&e->classify))
         return e->classify.again_at;
-    return looks_hard(e) ? e->now : quiet_at(e);
+    return looks_hard(e) || has_met_a_hard_one(e) ? e->now : quiet_at(e);
 }

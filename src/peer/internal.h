@@ -22,6 +22,7 @@
 #define PEER_INTERNAL_H
 #include "peer/engine.h"
 #include "peer/ghosts.h"
+#include "peer/hard.h"
 #include "peer/inbox.h"
 #include "peer/mailbox.h"
 #include "peer/nat.h"
@@ -38,7 +39,6 @@ enum {
     EVENT_TEXT_MAX = 320, /* a reason: two NATs, a name, a sentence */
     REQUESTS_MAX = 8,
     AGAIN_MAX = ROOM_PEOPLE_MAX, /* a full room refuses the newcomer so often at once */
-    PUNCH_TTL = 4, /* of what opens the own NATs and is not to reach the other's: two NATs in a row and one hop */
 };
 
 enum peer_state {
@@ -211,62 +211,6 @@ struct classify {
     vtime_us again_at;
 };
 
-enum {
-    HARD_BIRTHDAY_SOCKETS = 256,               /* DESIGN s6 */
-    HARD_SOCKETS = HARD_BIRTHDAY_SOCKETS + 1, /* and one for the question after a row */
-    HARD_SAMPLES = 2,
-    HARD_PINGS = 16, /* 1.6 s of them */
-    HARD_TARGETS = PEERS_MAX,
-};
-
-enum hard_phase { HARD_IDLE, HARD_SAMPLING, HARD_AIMED, HARD_PROBING, HARD_OPENING };
-
-struct hard_sample { /* a question to the server about a fresh socket; token 0: none */
-    uint64_t token;
-    uint16_t socket;
-    uint8_t tries;
-    vtime_us asked_at;
-    struct addr observed;
-};
-
-struct hard_ping {
-    uint16_t socket; /* 0: none */
-    uint64_t token;
-    vtime_us sent_at; /* 0: not yet */
-};
-
-struct hard_target {
-    struct addr ip;
-    uint32_t probes; /* until window_until */
-    vtime_us window_until, closed_until;
-    uint8_t failures;
-};
-
-struct hard { /* the try that is going on */
-    enum hard_phase phase;
-    struct peer *peer; /* NULL: none */
-    uint32_t number;   /* its number: the slot may be somebody else's by now */
-    uint32_t attempt;
-    enum nat_technique technique;
-    bool prober, told;
-    uint8_t key[16]; /* of the challenges */
-    uint16_t sockets[HARD_SOCKETS];
-    unsigned socket_count;
-    struct hard_sample samples[HARD_SAMPLES];
-    vtime_us sample_at;
-    struct addr target; /* the other's port, or its first */
-    uint16_t stride;
-    uint8_t count;    /* of the other's ports; 0: random */
-    unsigned openers; /* packets of the opener's row */
-    uint32_t sent, total, factor, offset;
-    vtime_us next_at, deadline;
-    struct hard_ping pings[HARD_PINGS];
-    vtime_us ping_at;
-    unsigned lost_pings; /* in a row */
-    bool harmed;         /* for the life of the process */
-    struct hard_target targets[HARD_TARGETS];
-};
-
 struct queued_event {
     struct engine_event event;
     char name[NAME_BYTES_MAX + 1];
@@ -383,19 +327,6 @@ vtime_us classify_deadline(const struct engine *e);
 /* The server's address that questions go to, and how it sees our main socket of that family; NULL: not known yet. */
 const struct addr *classify_base(const struct engine *e);
 const struct addr *classify_observed(const struct engine *e);
-
-/* ---- hard.c ---- */
-void hard_aim(struct engine *e, vtime_us now, struct peer *p, const struct frame_aim *f);
-bool hard_probed(struct engine *e, const struct addr *from, const struct frame_probed *f);
-/* Is that the answer to a question of the try that goes on, and which technique was it? */
-bool hard_answers(const struct engine *e, const struct peer *p, const struct path *q, uint64_t answer);
-const char *hard_way(const struct engine *e, const struct peer *p, const struct path *q);
-void hard_met(struct engine *e, struct peer *p);
-bool hard_uses(const struct engine *e, uint16_t socket);
-/* Both NATs are known: what is said of a path begins with them. */
-bool hard_is_decided(const struct engine *e, const struct peer *p);
-bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret);
-vtime_us hard_deadline(const struct engine *e);
 
 /* ---- introduce.c: runs ---- */
 void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer_info *f);
