@@ -29,8 +29,10 @@ static bool probes_allowed(const struct engine *e)
 static void add_candidate(struct frame_offer *o, struct addr a, uint8_t kind)
 {
     for (unsigned i = 0; i < o->candidate_count; i++)
-        if (addr_equal(&o->candidates[i].address, &a))
+        if (addr_equal(&o->candidates[i].address, &a)) {
+            o->candidates[i].kind = kind; /* a host's address that the server sees is an observed one */
             return;
+        }
     if (o->candidate_count < CANDIDATES_MAX && addr_is_sendable(&a))
         o->candidates[o->candidate_count++] = (struct candidate){a, kind};
 }

@@ -16,7 +16,9 @@
 #define MET_US      VTIME_S(1)    /* after a direct path was found: the other end still has to find it */
 #define LATEST_US   VTIME_S(10)   /* then it runs whatever goes on */
 #define AGAIN_US    VTIME_MS(100) /* and 1.5 round trips: what is unanswered then is asked again, */
-enum { ROUNDS = 3 };              /* so often in all */
+enum { ROUNDS = 3 };              /* so often in all. */
+#define FAILED_US VTIME_S(10)     /* The whole once more, if not even the mapping is known then, with doubling pauses */
+enum { FAILURES_MAX = 5 };
 
 static bool is_asking(const struct classify *c)
 {
@@ -258,8 +260,15 @@ static void conclude(struct engine *e)
     q->event.mapping = e->nat.mapping;
     q->event.filtering = e->nat.filtering;
     q->event.ports = e->nat.ports;
+    bool incomplete = e->nat.mapping == NAT_UNKNOWN && e->classify.alternate.port != 0;
+    unsigned failures = e->classify.failures;
     classify_forget(e);
-    e->classify.stage = CLASSIFY_DONE;
+    if (incomplete && failures < FAILURES_MAX) {
+        e->classify.failures = failures + 1;
+        e->classify.ready_at = e->now + (FAILED_US << failures);
+    } else {
+        e->classify.stage = CLASSIFY_DONE;
+    }
     checks_own_offer(e);
 }
 

@@ -28,7 +28,7 @@
 #define TURN_US     VTIME_S(5)    /* the other's turn to probe, and it does not */
 #define AIM_OLD_US  VTIME_S(3)    /* an Aim that could not be followed for so long */
 
-enum { DOUBT = 3 };
+enum { DOUBT = 3 }; /* tries */
 
 /* ---- who, how ---- */
 
@@ -36,17 +36,21 @@ struct two_nats {
     struct nat_class own, theirs;
 };
 
-/* With one address of the server nobody knows whether a mapping depends on the address. As long as it may not, known
- * ports are tried; after DOUBT tries it is believed to. */
+/* With one address of the server nobody knows whether a mapping depends on the address. Known ports are tried first; if
+ * nothing comes of it, it is believed to, of one side after the other. A port that is kept will do either way. */
+static void doubt(struct nat_class *c)
+{
+    if (c->mapping == NAT_PORT_INDEPENDENT && c->ports != NAT_PORTS_PRESERVED)
+        c->mapping = NAT_ADDRESS_DEPENDENT;
+}
+
 static struct two_nats nats_for(const struct engine *e, const struct peer *p, uint32_t attempt)
 {
     struct two_nats n = {
         .own = e->nat,
         .theirs = {.mapping = p->offer.mapping, .filtering = p->offer.filtering, .ports = p->offer.ports}};
-    if (attempt > DOUBT && n.own.mapping == NAT_PORT_INDEPENDENT)
-        n.own.mapping = NAT_ADDRESS_DEPENDENT;
-    if (attempt > DOUBT && n.theirs.mapping == NAT_PORT_INDEPENDENT)
-        n.theirs.mapping = NAT_ADDRESS_DEPENDENT;
+    if (attempt > DOUBT)
+        doubt(p->seal.side == attempt % 2 ? &n.own : &n.theirs);
     return n;
 }
 

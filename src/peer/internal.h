@@ -207,7 +207,7 @@ struct classify {
     vtime_us busy_until;   /* somebody has just been met */
     bool port_asked;
     struct question questions[CLASSIFY_QUESTIONS];
-    unsigned round, next;
+    unsigned round, next, failures;
     vtime_us again_at;
 };
 
