@@ -291,15 +291,27 @@ static void schedule_repeat(struct engine *e, vtime_us now)
     rv->register_at = now + least + rng_below(&e->rng, (uint32_t)(most - least) + 1);
 }
 
-/* The server has several addresses, and this one does not answer. */
+static bool can_send_to(const struct engine *e, const struct addr *a)
+{
+    return e->sockets[a->family == ADDR_V6 ? ENGINE_SOCKET_V6 : ENGINE_SOCKET_V4].open;
+}
+
+/* The server has several addresses, and this one does not answer. One for which there is no socket would be no better,
+ * and the registration, for which it is given up, may well be alive: perhaps it is only us who hear nothing. */
 static void next_address(struct engine *e)
 {
     struct rendezvous *rv = &e->rv;
-    if (rv->addr_count < 2 || rv->unanswered < (rv->registered ? 4 * ADDR_TRIES : ADDR_TRIES))
+    size_t next = rv->current;
+    if (rv->unanswered < (rv->registered ? 4 * ADDR_TRIES : ADDR_TRIES))
+        return;
+    do
+        next = (next + 1) % rv->addr_count;
+    while (next != rv->current && !can_send_to(e, &rv->addrs[next]));
+    if (next == rv->current)
         return;
     rv->unanswered = 0;
     forget_registration(e);
-    rv->current = (rv->current + 1) % rv->addr_count;
+    rv->current = next;
     rv->cookie_size = 0;
 }
 
@@ -318,11 +330,6 @@ static void tell_trouble(struct engine *e, vtime_us now)
         events_note(e, EVENT_SERVER_LOST, NULL, text);
     else
         events_note(e, EVENT_ERROR, "server-unreachable", text);
-}
-
-static bool socket_is_open(const struct engine *e)
-{
-    return e->sockets[rendezvous_socket(e)].open;
 }
 
 static bool any_socket_open(const struct engine *e)
@@ -349,7 +356,7 @@ bool rendezvous_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (now < rv->register_at)
         return false;
     next_address(e);
-    if (!socket_is_open(e)) {
+    if (!can_send_to(e, rendezvous_addr(e))) {
         rv->register_at = now + REGISTER_INTERVAL_US;
         rv->unanswered++;
         if (rv->unanswered_since == VTIME_NEVER)

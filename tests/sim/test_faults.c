@@ -116,6 +116,38 @@ static void test_idle_path_death(void **state)
     scene_free(p.s);
 }
 
+/* For forty minutes nothing reaches bob, neither from ann nor from the server, while both go on talking: four times as
+ * long as an epoch of the keys lasts. His own packets arrive. Then all is made up for: the session is the same. */
+static void test_one_way_blackout(void **state)
+{
+    (void)state;
+    for (int relayed = 0; relayed <= 1; relayed++)
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct pair p =
+                pair_new("one-way blackout", seed, &natbox_port_restricted, relayed ? RELAY_ONLY : RELAY_AUTO);
+            chat(&p, VTIME_S(5));
+            world_run_for(p.s->w, VTIME_S(20));
+            world_block(p.s->w, p.a->host, p.b->host, false);
+            world_block(p.s->w, p.s->server->host, p.b->host, false);
+            for (int i = 0; i < 2400; i++) {
+                scene_say(p.s, p.a, 50);
+                scene_say(p.s, p.b, 50);
+                world_run_for(p.s->w, VTIME_S(1));
+            }
+            check_same_session(&p);
+            world_unblock(p.s->w, p.a->host, p.b->host);
+            world_unblock(p.s->w, p.s->server->host, p.b->host);
+            vtime_us start = p.s->w->now;
+            settle(&p, VTIME_S(60));
+            print_message("blackout, %s: all made up for after %.1f s\n", relayed ? "relayed" : "direct",
+                          (double)(p.s->w->now - start) / 1e6);
+            chat(&p, VTIME_S(5));
+            settle(&p, VTIME_S(5));
+            check_same_session(&p);
+            scene_free(p.s);
+        }
+}
+
 /* ---- the server ---- */
 
 static void check_back(struct pair *p, struct sim_client *c, size_t events_before, vtime_us start)
@@ -443,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_direct_path_blocked_and_back),
         cmocka_unit_test(test_message_into_a_blocked_path),
         cmocka_unit_test(test_idle_path_death),
+        cmocka_unit_test(test_one_way_blackout),
         cmocka_unit_test(test_server_restart_under_direct_chat),
         cmocka_unit_test(test_server_restart_under_relayed_chat),
         cmocka_unit_test(test_unnoticed_server_restart),
