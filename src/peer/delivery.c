@@ -145,10 +145,12 @@ static bool tell_closed_letter(struct engine *e, vtime_us now)
     return false;
 }
 
-/* The next message of p's stream into e->text. */
+/* The next message of p's stream into e->text. Those that are thrown away wait until what was shown before is written:
+ * Receipt counts without gaps. */
 static bool take_message(struct engine *e, struct peer *p, struct inbox_message *ret)
 {
-    enum inbox_next next = p->ignored ? INBOX_NOTHING : inbox_peek(&p->inbox, ret);
+    bool waits = p->ignored && p->inbox.written < p->inbox.messages;
+    enum inbox_next next = waits ? INBOX_NOTHING : inbox_peek(&p->inbox, ret);
     if (next == INBOX_MESSAGE)
         next = inbox_take(&p->inbox, ret, e->text);
     if (next == INBOX_BROKEN && p->state == PEER_LIVE)
@@ -159,18 +161,21 @@ static bool take_message(struct engine *e, struct peer *p, struct inbox_message 
 static bool tell_message(struct engine *e, struct peer *p, struct engine_out *ret)
 {
     struct inbox_message m;
-    bool known;
-    do { /* those that an earlier try has shown stand at the beginning of the stream */
+    bool skipped;
+    do {
         if (!take_message(e, p, &m))
             return false;
-        known = shown_contains(&p->skip, m.id, e->text, m.size) && p->inbox.written + 1 == m.number;
-        if (known) {
+        /* Those that an earlier try has shown stand at the beginning of the stream. And who is ignored must not be held
+         * up by it, nor learn of it: what he says counts as written. */
+        bool known = shown_contains(&p->skip, m.id, e->text, m.size) && p->inbox.written + 1 == m.number;
+        skipped = known || p->ignored;
+        if (skipped) {
             inbox_written(&p->inbox, m.number);
             p->due |= CARRIED_RECEIPT;
         }
         if (!p->envelope_acked || e->now < p->since + 2 * RUN_US) /* another run may take its place */
             shown_add(&p->shown, m.id, e->text, m.size);
-    } while (known);
+    } while (skipped);
     e->text[m.size] = '\0';
     e->count.messages_in++;
     *ret = (struct engine_out){.kind = OUT_EVENT};
@@ -265,8 +270,8 @@ static bool receipts_owed(const struct engine *e, vtime_us *ret_longest)
         const struct peer *p = &e->peers[i];
         if (p->state != PEER_LIVE)
             continue;
-        bool unwritten = !p->ignored && p->inbox.written < p->inbox.messages;
-        if (unwritten || (p->due & CARRIED_RECEIPT) || recovery_carries(&p->recovery, CARRIED_RECEIPT)) {
+        if (p->inbox.written < p->inbox.messages || (p->due & CARRIED_RECEIPT) ||
+            recovery_carries(&p->recovery, CARRIED_RECEIPT)) {
             owed = true;
             vtime_us three = 3 * recovery_pto(&p->recovery);
             *ret_longest = *ret_longest > three ? *ret_longest : three;

@@ -46,7 +46,7 @@ enum { ENGINE_INTERFACES_MAX = 16, ENGINE_SERVER_ADDRS_MAX = 8 };
 enum engine_command_kind {
     COMMAND_SEND,           /* a message: id, to, text */
     COMMAND_NAME,           /* change the own name: text */
-    COMMAND_IGNORE,         /* show nothing more of `peer` */
+    COMMAND_IGNORE,         /* show nothing more of `peer`, who is not told: what it says counts as written */
     COMMAND_FINISH,         /* end of input: EVENT_END when all is delivered, or at --wait */
     COMMAND_QUIT,           /* now: say goodbye, fail what is undelivered, EVENT_END */
     COMMAND_WRITTEN,        /* the message of EVENT_MESSAGE (peer, number) is on its output: receipt and credit */

@@ -369,6 +369,8 @@ class Commands(TestCase):
         mark = bob.mark()
         ann.say("not for bob", id=9)
         carol.expect("message", text="not for bob")
+        for peer in (1, 2):  # she does not learn of it
+            ann.expect("delivered", id=9, peer=peer)
         carol.say("for bob")
         bob.expect("message", peer=2, text="for bob")
         ann.command(command="name", name="other")

@@ -169,6 +169,19 @@ static void on_written(void *context, struct sim_client *c, uint32_t peer, uint6
     s->written[self] = true;
 }
 
+static void on_ignored(void *context, struct sim_client *c, uint32_t peer)
+{
+    struct judge *j = context;
+    struct judge_client *jc = &j->clients[client_index(j, c)];
+    jc->ignores[peer_is(j, jc, peer)] = true;
+}
+
+/* Has `reader` written it, or thrown it away unseen? */
+static bool is_done_with(const struct judge *j, const struct said *s, const struct judge_client *from, int reader)
+{
+    return s->written[reader] || (!s->shown[reader] && j->clients[reader].ignores[from - j->clients]);
+}
+
 static void add_outcome(struct judge *j, struct judge_client *jc, const struct engine_event *e)
 {
     bool delivered = e->kind == EVENT_DELIVERED;
@@ -191,7 +204,7 @@ static void add_outcome(struct judge *j, struct judge_client *jc, const struct e
         if (s->outcomes[i].peer == e->peer)
             judge_fail(j, "%s: %s for %llu and %s, after %s", jc->c->label, sim_event_name(e->kind), id,
                        j->clients[other].c->label, s->outcomes[i].delivered ? "delivered" : "failed");
-    if (delivered && !s->written[other])
+    if (delivered && !is_done_with(j, s, jc, other))
         judge_fail(j, "%s: delivered for %llu, but %s has not written it", jc->c->label, id,
                    j->clients[other].c->label);
     GROW(s->outcomes, s->outcome_count);
@@ -319,7 +332,7 @@ struct judge *judge_new(struct world *w, void (*fail)(void *context, const char 
 
 struct sim_client_watcher judge_watcher(struct judge *j)
 {
-    return (struct sim_client_watcher){j, on_said, on_event, on_written, on_broken};
+    return (struct sim_client_watcher){j, on_said, on_event, on_written, on_ignored, on_broken};
 }
 
 void judge_set_server(struct judge *j, struct sim_server *s)

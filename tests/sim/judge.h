@@ -1,7 +1,8 @@
 /* judge.h: watches everybody in a simulated world and stops the run when something happens that must
  * never happen, whatever the network does:
  *   - a message is shown twice, out of order, altered, with one missing before it, or to somebody it was not for;
- *   - `delivered` comes for a message that the other has not written, or twice, or beside `failed`;
+ *   - `delivered` comes for a message that the other has not written (nor throws away, ignoring the sender), or twice, or beside
+ *     `failed`;
  *   - a text, a name or a keyword in clear in a datagram; a private address in one to the server;
  *   - more bytes from the server to a source than came from it, before it showed a cookie or
  *     a secret that were sent there;

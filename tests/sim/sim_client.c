@@ -390,6 +390,8 @@ void sim_client_rename(struct sim_client *c, const char *name)
 
 void sim_client_ignore(struct sim_client *c, uint32_t peer)
 {
+    if (c->watcher.on_ignored)
+        c->watcher.on_ignored(c->watcher.context, c, peer);
     do_command(c, &(struct engine_command){.kind = COMMAND_IGNORE, .peer = peer});
     pump(c);
 }

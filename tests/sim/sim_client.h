@@ -17,6 +17,7 @@ struct sim_client_watcher { /* the judge; any may be NULL */
     void (*on_said)(void *context, struct sim_client *c, uint64_t id, uint32_t to, const uint8_t *text, size_t size);
     void (*on_event)(void *context, struct sim_client *c, const struct sim_event *e);
     void (*on_written)(void *context, struct sim_client *c, uint32_t peer, uint64_t number);
+    void (*on_ignored)(void *context, struct sim_client *c, uint32_t peer);
     void (*on_broken)(void *context, struct sim_client *c, const char *what); /* the engine broke its contract */
 };
 

@@ -126,6 +126,21 @@ static void delivered_unwritten(struct court *c)
     delivered(c, &c->a, 1);
 }
 
+static void delivered_ignored(struct court *c)
+{
+    say(c, &c->a, 1, "one");
+    c->watch.on_ignored(c->watch.context, &c->b, 1);
+    delivered(c, &c->a, 1);
+}
+
+static void delivered_shown_then_ignored(struct court *c)
+{
+    say(c, &c->a, 1, "one");
+    show(c, &c->b, 1, "one");
+    c->watch.on_ignored(c->watch.context, &c->b, 1);
+    delivered(c, &c->a, 1);
+}
+
 static void delivered_twice(struct court *c)
 {
     say(c, &c->a, 1, "one");
@@ -310,6 +325,8 @@ static const struct {
     {"shown out of order", shown_out_of_order, "too late"},
     {"shown with a gap", shown_with_a_gap, "older"},
     {"delivered, unwritten", delivered_unwritten, "has not written"},
+    {"delivered, as its sender is ignored", delivered_ignored, NULL},
+    {"delivered, shown before he was ignored", delivered_shown_then_ignored, "has not written"},
     {"delivered twice", delivered_twice, "after delivered"},
     {"delivered after failed", delivered_after_failed, "after failed"},
     {"sent twice", sent_twice, "once more"},

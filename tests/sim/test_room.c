@@ -415,6 +415,43 @@ static void test_rename_and_ignore(void **state)
     scene_free(s);
 }
 
+static bool is_delivered(struct scene *s, void *context)
+{
+    return judge_is_settled(s->judge, context);
+}
+
+/* Who is ignored is not held up and does not notice: many times his credit is taken, thrown away and receipted. But not
+ * before what was shown until then is written. */
+static void test_ignored_is_not_held_up(void **state)
+{
+    (void)state;
+    struct scene *s = scene_test("ignored is not held up", 1);
+    struct sim_client *a = scene_join(s, scene_home(s, VTIME_MS(20), &natbox_cone), "ann");
+    struct sim_client *b = scene_join(s, scene_home(s, VTIME_MS(20), &natbox_cone), "bob");
+    scene_meet_by(s, a, b, PATH_DIRECT, VTIME_S(5));
+    sim_client_stall(a, true);
+    for (int i = 0; i < 2; i++)
+        scene_say(s, b, 16000);
+    world_run_for(s->w, VTIME_S(3));
+    sim_client_ignore(a, judge_peer(s->judge, a, b));
+    for (int i = 2; i < 40; i++)
+        scene_say(s, b, 16000);
+    world_run_for(s->w, VTIME_S(3));
+    scene_check(s, sim_client_count(a, EVENT_MESSAGE, 0) == 2 && sim_client_count(b, EVENT_DELIVERED, 0) == 0);
+    sim_client_stall(a, false);
+    for (int i = 40; i < 100; i++) {
+        world_run_for(s->w, VTIME_MS(300));
+        scene_say(s, b, 16000);
+    }
+    bool delivered = scene_wait_until(s, VTIME_S(10), is_delivered, b);
+    scene_check(s, delivered && sim_client_count(b, EVENT_DELIVERED, 0) == 100);
+    scene_check(s, sim_client_count(a, EVENT_MESSAGE, 0) == 2);
+    scene_say(s, b, 16000);
+    sim_client_finish(b);
+    scene_check(s, scene_wait(s, b, EVENT_END, VTIME_S(10))->e.status == 0);
+    scene_free(s);
+}
+
 /* Text of every length up to the limit, to somebody who is there and to somebody who is not yet. */
 static void test_lengths(void **state)
 {
@@ -482,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_new_keyword),
         cmocka_unit_test(test_verify_words),
         cmocka_unit_test(test_rename_and_ignore),
+        cmocka_unit_test(test_ignored_is_not_held_up),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_full_mailbox),
     };
