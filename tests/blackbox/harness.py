@@ -207,6 +207,10 @@ class Process:
         self.signal(signal.SIGKILL)
         self.popen.wait()
 
+    def resident_kb(self):
+        with open("/proc/%d/status" % self.pid) as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
     def lifetime(self):
         return time.monotonic() - self.started_at
 

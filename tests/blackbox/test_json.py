@@ -472,6 +472,40 @@ class StalledReader(TestCase):
         bob.expect_texts(["%03d" % i + "m" * 16000 for i in delivered])
         self.assertEqual(delivered, sorted(delivered))
 
+    def test_costs_no_memory_beyond_the_mailbox(self):
+        """6 MB for one who does not read, twice: the mailbox (1 MiB), the credit (64 KiB) and a few buffers are all that
+        it costs either side, and the second time costs nothing more."""
+        kept_kb = 24 << 10 if harness.TIME_SCALE > 1 else 0  # what a sanitizer keeps of freed memory
+        ann, bob = pair(self, Server(self))
+        ann_kb, bob_kb = ann.resident_kb(), bob.resident_kb()
+        for turn in range(2):
+            self.stall(ann, bob, turn)
+            self.assertLess(ann.resident_kb() - ann_kb, (2 << 10) + kept_kb)
+            self.assertLess(bob.resident_kb() - bob_kb, 512 + kept_kb)
+            bob.stdout.resume()
+            ann.wait_until(lambda: self.settled(ann) == (turn + 1) * self.COUNT, "all settled", 60)
+            self.assertLess(ann.resident_kb() - ann_kb, (2 << 10) + kept_kb)
+            self.assertLess(bob.resident_kb() - bob_kb, 512 + kept_kb)
+            if turn == 0:
+                once_kb = ann.resident_kb()
+        self.assertLess(ann.resident_kb() - once_kb, 512 + kept_kb)
+
+    COUNT = 400
+
+    @staticmethod
+    def settled(ann):
+        return len(ann.all("delivered")) + len(ann.all("failed"))
+
+    def stall(self, ann, bob, turn):
+        before = len(ann.all("sent"))
+        bob.stdout.pause()
+        lines = b"".join(b'{"id":%d,"send":"%s"}\n' % (turn * self.COUNT + i, b"m" * 16000)
+                         for i in range(1, self.COUNT + 1))
+        writer = threading.Thread(target=ann.write, args=(lines, 60))
+        writer.start()
+        self.addCleanup(writer.join)
+        ann.wait_until(lambda: len(ann.all("sent")) >= before + 60, "the mailbox is as good as full")
+
 
 if __name__ == "__main__":
     harness.main()

@@ -73,16 +73,11 @@ class Lines(TestCase):
         server = Server(self)
         sender = PipeClient(self, server, keyword=self.keyword, name="sender")
         sender.send("before")
-        before = self.resident_kb(sender)
+        before = sender.resident_kb()
         for _ in range(64):
             sender.write(b"z" * (1 << 20))
         # A few buffers, or what a sanitizer keeps of freed memory; far from the 64 MB that came.
-        self.assertLess(self.resident_kb(sender) - before, 24 << 10)
-
-    @staticmethod
-    def resident_kb(process):
-        with open("/proc/%d/status" % process.pid) as f:
-            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+        self.assertLess(sender.resident_kb() - before, 24 << 10)
 
     def test_a_thousand_lines_in_order(self):
         lines = ["line %d" % i for i in range(1000)]
