@@ -16,6 +16,7 @@
  *   attempt      session: the next try on ports that have to be predicted, guessed, or fresh (hard.c has its own)
  *   silence      session: gone after PEER_TIMEOUT_US while the server answers
  *   starved      session: gives no credit for STARVED_US while somebody else is there
+ *   held up      session: our store is full, and in STARVED_US it takes next to nothing of it
  *   finish       what is owed at the end is not waited for longer than 3 PTO
  *   wait         --wait */
 #ifndef PEER_INTERNAL_H
@@ -90,6 +91,8 @@ struct peer {
     struct shown skip;  /* what an earlier session with the same process has shown */
     uint64_t limit_sent;
     vtime_us starved_since; /* our messages wait for its credit; VTIME_NEVER: they do not */
+    vtime_us held_up_since; /* our store is full and waits for it; VTIME_NEVER: it does not */
+    uint64_t due_messages, due_bytes; /* of its stream: one of them is to be receipted STARVED_US after that */
 
     /* the relay */
     uint32_t link; /* 0: not linked */

@@ -113,7 +113,7 @@ void introduce_peer_info(struct engine *e, vtime_us now, const struct frame_peer
     recovery_init(&p->recovery);
     outbox_init(&p->outbox);
     p->limit_sent = CREDIT_BYTES;
-    p->starved_since = VTIME_NEVER;
+    p->starved_since = p->held_up_since = VTIME_NEVER;
     checks_init(e, p, now);
     p->refuses = e->live == PEERS_MAX;
     delivery_open_letters(e, p);

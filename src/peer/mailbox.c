@@ -22,6 +22,11 @@ bool mailbox_has_room(const struct mailbox *m, size_t text_size)
     return m->next - m->first < MAILBOX_MESSAGES && text_size <= MAILBOX_TEXT_BYTES - m->text_used;
 }
 
+bool mailbox_is_short(const struct mailbox *m)
+{
+    return m->next - m->first > MAILBOX_MESSAGES / 8 * 7 || m->text_used > MAILBOX_TEXT_BYTES / 8 * 7;
+}
+
 bool mailbox_id_in_use(const struct mailbox *m, uint64_t id)
 {
     for (uint64_t n = m->first; n < m->next; n++)
@@ -139,6 +144,11 @@ bool outbox_next(const struct outbox *o, size_t cap, uint64_t *ret_offset, size_
 static uint64_t start_of(const struct outbox *o, uint64_t k)
 {
     return k == o->next ? o->end : o->start[k % MAILBOX_MESSAGES];
+}
+
+uint64_t outbox_receipted(const struct outbox *o)
+{
+    return start_of(o, o->first);
 }
 
 /* The letter of the stream that offset lies in, by bisection over their starts. */

@@ -51,6 +51,8 @@ struct outbox {                        /* all zero but limit */
 
 struct letter *mailbox_letter(struct mailbox *m, uint64_t number);
 bool mailbox_has_room(const struct mailbox *m, size_t text_size);
+/* Is less than an eighth of it free? */
+bool mailbox_is_short(const struct mailbox *m);
 bool mailbox_id_in_use(const struct mailbox *m, uint64_t id);
 /* Call only with room. id 0: the next free one. Returns the letter's number. */
 uint64_t mailbox_add(struct mailbox *m, uint64_t id, const uint8_t *text, size_t size, bool open);
@@ -64,6 +66,8 @@ void outbox_init(struct outbox *o);
 void outbox_add(struct outbox *o, const struct mailbox *m, uint64_t number);
 /* The first letter of the stream is receipted (or given up): it is no longer read. */
 void outbox_pop(struct outbox *o);
+/* Bytes of the stream that are receipted. */
+uint64_t outbox_receipted(const struct outbox *o);
 /* Have the first `count` letters of the stream been sent? */
 bool outbox_was_sent(const struct outbox *o, uint64_t count);
 /* The next piece to send, lost ones first, at most `cap` bytes and within the credit. False: nothing. */

@@ -338,18 +338,41 @@ static vtime_us silence_ends(const struct engine *e, const struct peer *p)
     return from + PEER_TIMEOUT_US;
 }
 
-/* Its reader has stopped, by what we can see: there is more for it than its credit allows, or what it does not say that
- * it has written fills our ring (whoever gives credit without end and no Receipt would silence us otherwise). */
-static bool holds_up(const struct engine *e, const struct peer *p)
-{
-    bool waited_for = p->outbox.first < p->outbox.next;
-    return outbox_is_starved(&p->outbox) || (waited_for && !mailbox_has_room(&e->mailbox, TEXT_BYTES_MAX));
-}
-
-/* With nobody else there the sender waits for it instead. */
+/* With nobody else there the sender waits for it instead. Its reader has stopped, by what we can see: there is more for
+ * it than its credit allows, and it has given none, nor a Receipt. */
 static bool starves(const struct engine *e, const struct peer *p)
 {
     return p->state == PEER_LIVE && p->starved_since != VTIME_NEVER && e->live > 1;
+}
+
+/* Or it takes so little that it silences us, and thereby the room: whoever gives credit without end, and a Receipt now
+ * and then. */
+static bool holds_up(const struct engine *e, const struct peer *p)
+{
+    return p->state == PEER_LIVE && p->held_up_since != VTIME_NEVER && e->live > 1;
+}
+
+/* A minute begins when the store is full. It ends in time with a STORE_SHARE of the store receipted, or with all that
+ * waited then; or when there is room again, and not just for the next message. */
+static void watch_store(const struct engine *e, vtime_us now, struct peer *p)
+{
+    const struct outbox *o = &p->outbox;
+    if (o->first >= p->due_messages || outbox_receipted(o) >= p->due_bytes || !mailbox_is_short(&e->mailbox))
+        p->held_up_since = VTIME_NEVER;
+    if (p->held_up_since != VTIME_NEVER || o->first == o->next || mailbox_has_room(&e->mailbox, TEXT_BYTES_MAX))
+        return;
+    const uint64_t share = o->first + MAILBOX_MESSAGES / STORE_SHARE;
+    p->held_up_since = now;
+    p->due_messages = share < o->next ? share : o->next;
+    p->due_bytes = outbox_receipted(o) + MAILBOX_TEXT_BYTES / STORE_SHARE;
+}
+
+static void watch_credit(vtime_us now, struct peer *p)
+{
+    if (!outbox_is_starved(&p->outbox))
+        p->starved_since = VTIME_NEVER;
+    else if (p->starved_since == VTIME_NEVER)
+        p->starved_since = now;
 }
 
 /* After 30 s; or it is refused, and both ends know. */
@@ -380,11 +403,10 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
     }
     if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
         p->due |= CARRIED_CREDIT;
-    if (!holds_up(e, p))
-        p->starved_since = VTIME_NEVER;
-    else if (p->starved_since == VTIME_NEVER)
-        p->starved_since = now;
-    else if (starves(e, p) && now >= p->starved_since + STARVED_US)
+    watch_credit(now, p);
+    watch_store(e, now, p);
+    if ((starves(e, p) && now >= p->starved_since + STARVED_US) ||
+        (holds_up(e, p) && now >= p->held_up_since + STARVED_US))
         session_leave(e, p, "timeout");
 }
 
@@ -399,6 +421,8 @@ vtime_us session_deadline(const struct engine *e, const struct peer *p)
         at = vtime_min(at, silence_ends(e, p));
     if (starves(e, p))
         at = vtime_min(at, p->starved_since + STARVED_US);
+    if (holds_up(e, p))
+        at = vtime_min(at, p->held_up_since + STARVED_US);
     if (p->link_wanted && e->rv.registered && e->rv.echoed)
         at = vtime_min(at, p->link_at);
     return vtime_min(at, checks_deadline(e, p));

@@ -78,6 +78,8 @@ enum {
 #define CONSENT_US             VTIME_S(30)   /* RFC 7675 s5.1: a path unanswered for so long is not used */
 #define PEER_TIMEOUT_US        VTIME_S(60)   /* without an authentic packet, while the server answers us */
 #define STARVED_US             VTIME_S(60)   /* no credit for so long: its reader is stuck, the others go on */
+#define STORE_SHARE            128           /* of a full store in that time: 8 KiB or 32 messages. Receipts are for
+                                              * whole ones: 273 bytes a second always do, and very bad lines take more */
 #define LINGER_US              VTIME_S(2)    /* after the first peer: who else gets what was typed before */
 
 /* ---- keys ---- */

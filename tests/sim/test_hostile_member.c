@@ -326,6 +326,32 @@ static void test_no_acks(void **state)
     stops_reading("no acks", (struct hostile_habits){.endless_credit = true, .no_receipts = true, .no_acks = true});
 }
 
+/* Attack: gives credit without end and one receipt a minute, so that it has always just read something.
+ * Sees: mel left ("timeout"). Bound: a minute after the ring is full the others can talk again. */
+static void test_a_receipt_a_minute(void **state)
+{
+    (void)state;
+    struct party p = three("a receipt a minute");
+    vtime_us full_at = VTIME_NEVER, receipt_at = 0;
+    uint64_t receipts = 0;
+    p.m->habits = (struct hostile_habits){.endless_credit = true, .no_receipts = true};
+    while (!is_gone(&p) && p.s->w->now < full_at + VTIME_S(600)) {
+        if (engine_has_room(p.a->e, TEXT_BYTES_MAX))
+            scene_say(p.s, p.a, 1000);
+        else if (full_at == VTIME_NEVER)
+            full_at = p.s->w->now;
+        if (p.s->w->now >= receipt_at) {
+            hostile_member_say(p.m, p.run, &(struct frame){.kind = FRAME_RECEIPT, .receipt = {.count = ++receipts}});
+            receipt_at = p.s->w->now + VTIME_S(50);
+        }
+        world_run_for(p.s->w, VTIME_MS(100));
+    }
+    scene_check(p.s, is_gone(&p) && receipts > 3);
+    scene_check(p.s, p.s->w->now <= full_at + STARVED_US + VTIME_S(1));
+    check_friends_talk(&p);
+    party_free(&p);
+}
+
 /* No attack: a megabyte over the relay takes two minutes, and all the time more waits than the credit allows. Who reads
  * on is not gone. */
 static void test_slow_but_steady(void **state)
@@ -339,17 +365,53 @@ static void test_slow_but_steady(void **state)
     party_free(&p);
 }
 
+/* No attack: one of three has a line of a kilobyte a second, or a very bad one, and a full megabyte waits for him for
+ * twenty minutes, small messages and pages. */
+static void slow_line(const char *title, const struct natbox_config *nat, uint32_t rate_bytes,
+                      const struct weather *weather)
+{
+    struct scene *s = scene_test(title, 1);
+    struct sim_client *c[3];
+    for (int i = 0; i < 3; i++) {
+        c[i] = scene_join(s, scene_home(s, VTIME_MS(20), nat), i == 0 ? "ann" : i == 1 ? "bob" : "cid");
+        world_run_for(s->w, VTIME_S(3));
+    }
+    scene_meet(s, c[0], c[2], VTIME_S(5));
+    world_set_rate(s->w, scene_natbox(s, c[2]->host), rate_bytes, 3000);
+    s->w->weather = *weather;
+    bool was_full = false;
+    size_t read = 0;
+    for (vtime_us end = s->w->now + VTIME_S(1200); s->w->now < end; world_run_for(s->w, VTIME_MS(200)))
+        if (engine_has_room(c[0]->e, TEXT_BYTES_MAX))
+            scene_say(s, c[0], dice_below(&s->w->dice, 50) ? dice_below(&s->w->dice, 2000) : 16000);
+        else
+            was_full = true;
+    for (size_t i = 0; i < c[2]->event_count; i++)
+        read += c[2]->events[i].e.kind == EVENT_MESSAGE ? c[2]->events[i].e.text_size : 0;
+    print_message("%s: %.0f bytes a second\n", title, (double)read / 1200);
+    scene_check(s, was_full && sim_client_count(c[0], EVENT_PEER_LEFT, 0) == 0);
+    scene_free(s);
+}
+
+static void test_slow_lines(void **state)
+{
+    (void)state;
+    slow_line("a slow line", &natbox_cone, 1000, &(struct weather){0});
+    slow_line("a very bad line, relayed", &natbox_random, 0, &(struct weather){.loss_ppm = 300000});
+}
+
 int main(void)
 {
     scene_test_filter();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_habits),         cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_broken_streams),    cmocka_unit_test(test_names),
-        cmocka_unit_test(test_acks_of_nothing),   cmocka_unit_test(test_receipts_and_credit),
-        cmocka_unit_test(test_beyond_the_credit), cmocka_unit_test(test_epochs),
-        cmocka_unit_test(test_no_credit_alone),   cmocka_unit_test(test_no_credit_among_others),
-        cmocka_unit_test(test_no_receipts),       cmocka_unit_test(test_no_acks),
-        cmocka_unit_test(test_slow_but_steady),
+        cmocka_unit_test(test_no_habits),          cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_broken_streams),     cmocka_unit_test(test_names),
+        cmocka_unit_test(test_acks_of_nothing),    cmocka_unit_test(test_receipts_and_credit),
+        cmocka_unit_test(test_beyond_the_credit),  cmocka_unit_test(test_epochs),
+        cmocka_unit_test(test_no_credit_alone),    cmocka_unit_test(test_no_credit_among_others),
+        cmocka_unit_test(test_no_receipts),        cmocka_unit_test(test_no_acks),
+        cmocka_unit_test(test_a_receipt_a_minute), cmocka_unit_test(test_slow_but_steady),
+        cmocka_unit_test(test_slow_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

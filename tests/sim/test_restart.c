@@ -79,7 +79,7 @@ static void restart(uint64_t seed, int relayed, vtime_us away)
     scene_check(s, sum(s, "introductions") == introductions && sim_server_stat(s->server, "introduced") == 0);
     scene_check(s, sum(s, "guesses_silent") + sum(s, "guesses_wrong") == 0);
     /* Each Registers twice, and is told of fifteen links, for some of which it has asked before the other was back. */
-    scene_check(s, relayed > 0 || after <= usual + 7 * ROOM_PEOPLE_MAX * PEERS_MAX / 2 + 8 * ROOM_PEOPLE_MAX);
+    scene_check(s, relayed > 0 || after <= usual + 4 * ROOM_PEOPLE_MAX * PEERS_MAX / 2 + 4 * ROOM_PEOPLE_MAX);
     print_message(
         "away for %2.0f s, relayed %d: %llu datagrams with the server in a minute, %llu in that after the restart\n",
         (double)away / 1e6, relayed, (unsigned long long)usual, (unsigned long long)after);
