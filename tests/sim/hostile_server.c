@@ -230,6 +230,10 @@ static void pump_core(struct hostile_server *h, vtime_us now)
         enum decode_result ok = codec_decode(&h->codec, copy, out.size, &f);
         assert(ok == DECODE_OK);
         (void)ok;
+        if (f.kind == FRAME_PROBED) {
+            hostile_server_send(h, &out.to, copy, out.size); /* fresh sockets ask: no member is known by them */
+            continue;
+        }
         struct hostile_known *k = known_at(h, &out.to);
         if (f.kind == FRAME_REGISTERED)
             learn_registered(k, &f.registered);
@@ -261,6 +265,10 @@ static void on_input(void *self, vtime_us now, int socket, const struct addr *lo
     h->received++;
     if (codec_decode(&h->codec, at, size, &f) != DECODE_OK)
         return;
+    if (f.kind == FRAME_PROBE) {
+        to_core(h, now, from, at, size);
+        return;
+    }
     struct hostile_known *k = known_at(h, from);
     if (f.kind == FRAME_REGISTER)
         learn_register(k, &f.reg);
