@@ -8,6 +8,7 @@
 #include "world_parts.h"
 
 enum { TRACE_SHOWN = 400, TEXT_MAX = TEXT_BYTES_MAX + 1 };
+enum { SERVER_NAMES = 2 /* addresses that its name stands for */ };
 
 /* ---- beginning, end, failure ---- */
 
@@ -27,10 +28,11 @@ struct scene *scene_new_with(const char *title, uint64_t seed, const struct serv
     s->w->core_hops = 6; /* as the testbed's wan: what opens a NAT dies on the way */
     s->judge = judge_new(s->w, on_judge, s);
     int host = world_add_host(s->w, INTERNET, 0, "server");
-    struct addr v4 = addr_v4(198, 51, 100, 1, 0), v6;
+    struct addr v4 = addr_v4(198, 51, 100, 1, 0), second = addr_v4(198, 51, 100, 2, 0), v6;
     addr_parse(&v6, "[2001:db8:ffff::1]:0");
     world_add_addr(s->w, host, &v4);
     world_add_addr(s->w, host, &v6);
+    world_add_addr(s->w, host, &second);
     s->server = sim_server_new(s->w, host, config);
     judge_set_server(s->judge, s->server);
     return s;
@@ -133,7 +135,7 @@ struct sim_client *scene_join(struct scene *s, int host, const char *label)
     struct sim_client_watcher watcher = judge_watcher(s->judge);
     config.keyword = s->keyword;
     config.name = name;
-    for (size_t i = 0; config.server_count < ENGINE_SERVER_ADDRS_MAX && world_addr(s->w, s->server->host, i); i++) {
+    for (size_t i = 0; config.server_count < SERVER_NAMES; i++) {
         struct addr a = *world_addr(s->w, s->server->host, i);
         a.port = SIM_SERVER_PORT;
         config.server[config.server_count++] = a;

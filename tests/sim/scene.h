@@ -21,7 +21,7 @@ struct scene {
     void (*fail)(const char *why); /* must not return; NULL: abort */
 };
 
-/* The server has an address of each family and hangs on the core without a delay. */
+/* The server has an address of each family, and one more of v4 for probes; it hangs on the core without a delay. */
 struct scene *scene_new(const char *title, uint64_t seed);
 /* The same with another server: sizes of its tables. */
 struct scene *scene_new_with(const char *title, uint64_t seed, const struct server_config *config);

@@ -47,26 +47,35 @@ static vtime_us on_deadline(void *self)
 
 static const struct actor_calls calls = {on_input, on_wake, on_deadline};
 
+static const struct addr sockets[4] = {{.family = ADDR_V4, .port = SIM_SERVER_PORT},
+                                       {.family = ADDR_V4, .port = SIM_SERVER_ALTERNATE_PORT},
+                                       {.family = ADDR_V6, .port = SIM_SERVER_PORT},
+                                       {.family = ADDR_V6, .port = SIM_SERVER_ALTERNATE_PORT}};
+
+/* From where it can answer a Probe. */
+static void tell_addresses(struct sim_server *s)
+{
+    memcpy(s->config.sockets, sockets, sizeof sockets);
+    s->config.socket_count = sizeof sockets / sizeof *sockets;
+    s->config.address_count = 0;
+    for (const struct addr *a; (a = world_addr(s->w, s->host, s->config.address_count)) != NULL;)
+        s->config.addresses[s->config.address_count++] = *a;
+}
+
 void sim_server_start(struct sim_server *s)
 {
-    static const struct {
-        enum addr_family family;
-        uint16_t port;
-    } sockets[4] = {{ADDR_V4, SIM_SERVER_PORT},
-                    {ADDR_V4, SIM_SERVER_ALTERNATE_PORT},
-                    {ADDR_V6, SIM_SERVER_PORT},
-                    {ADDR_V6, SIM_SERVER_ALTERNATE_PORT}};
     assert(s->actor < 0);
     uint8_t seed[RNG_SEED_BYTES];
     dice_bytes(&s->dice, seed, sizeof seed);
     vtime_us now = world_host_now(s->w, s->host);
+    tell_addresses(s);
     s->core = calloc(1, server_size(&s->config));
     assert(s->core);
     server_init(s->core, &s->config, seed, now);
     s->entropy_at = now + ENTROPY_US;
     s->actor = world_add_actor(s->w, s->host, &calls, s, "server");
     for (int i = 0; i < 4; i++)
-        s->sockets[i] = world_open(s->w, s->actor, sockets[i].family, sockets[i].port);
+        s->sockets[i] = world_open(s->w, s->actor, (enum addr_family)sockets[i].family, sockets[i].port);
     s->lives++;
     world_touch(s->w, s->actor);
     trace_text(&s->w->trace, s->w->now, "server", "starts", "life %u", s->lives);

@@ -1,4 +1,5 @@
 /* Every kind of NAT against every other: does each pair get what kinds.h says? */
+#include "hostile_member.h"
 #include "scene_test.h"
 
 static const struct {
@@ -66,6 +67,53 @@ static void test_kinds_that_no_kernel_has(void **state)
     }
 }
 
+struct arrivals { /* of Probed at one host */
+    int host;
+    unsigned from_same, from_other_port, from_other_address;
+};
+
+static void count_probed(void *context, enum packet_fate fate, const struct packet *p, int node, int actor)
+{
+    struct arrivals *a = context;
+    struct addr other = addr_v4(198, 51, 100, 2, 0);
+    (void)actor;
+    if (fate != FATE_DELIVERED || node != a->host || trace_frame_kind(p->bytes, p->size) != FRAME_PROBED)
+        return;
+    a->from_other_address += addr_ip_equal(&p->src, &other) && p->src.port == SIM_SERVER_ALTERNATE_PORT;
+    a->from_other_port += !addr_ip_equal(&p->src, &other) && p->src.port == SIM_SERVER_ALTERNATE_PORT;
+    a->from_same += !addr_ip_equal(&p->src, &other) && p->src.port == SIM_SERVER_PORT;
+}
+
+/* What a client can find out about its NAT from the server's two addresses. */
+static void test_whose_probes_are_answered(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind;
+        bool other_port, other_address;
+    } rows[] = {
+        {"none", true, true},
+        {"full-cone", true, true},
+        {"address-restricted", true, false},
+        {"port-restricted", false, false},
+        {"symmetric", false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct scene *s = scene_test("whose probes are answered", 1);
+        struct arrivals got = {.host = scene_home_of(s, VTIME_MS(20), nat_kind_find(rows[i].kind))};
+        struct hostile_member *m = hostile_member_new(s, got.host, NULL, "eve");
+        world_add_tap(s->w, count_probed, &got);
+        for (uint8_t from = PROBE_FROM_SAME; from <= PROBE_FROM_OTHER_ADDRESS; from++)
+            hostile_member_to_server(m, &(struct frame){.kind = FRAME_PROBE, .probe = {.token = 1, .from = from}});
+        world_run_for(s->w, VTIME_S(1));
+        scene_check(s, got.from_same == 1);
+        scene_check(s, got.from_other_port == rows[i].other_port);
+        scene_check(s, got.from_other_address == rows[i].other_address);
+        hostile_member_free(m);
+        scene_free(s);
+    }
+}
+
 /* Loss makes one side's packet come too early for the other's NAT. Where that poisons a port, a later try must not
  * use it again. */
 static void test_poisoned_ports(void **state)
@@ -97,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_pair),
         cmocka_unit_test(test_kinds_that_no_kernel_has),
+        cmocka_unit_test(test_whose_probes_are_answered),
         cmocka_unit_test(test_poisoned_ports),
     };
     scene_test_filter();
