@@ -6,7 +6,8 @@
 
 enum { BUCKETS = 1024, NIL = -1 };
 enum { PORT_FIRST = 1024, PORT_LAST = 65535 };
-#define TIMEOUT_US VTIME_S(120)
+#define TIMEOUT_US      VTIME_S(120)
+#define STREAM_AFTER_US VTIME_S(2) /* nf_conntrack_udp: a question and its answer are no stream */
 
 /* A place outside is one of our addresses and a port there, as one number. */
 static uint32_t place_of(unsigned address, uint16_t port)
@@ -28,7 +29,8 @@ struct flow {
     struct addr inside, remote;
     uint32_t place; /* outside; with mapping NONE the port of `inside` */
     bool replied;
-    bool own; /* of the box itself: made by a stranger's packet, see open_input */
+    bool own;           /* of the box itself: made by a stranger's packet, see open_input */
+    vtime_us stream_at; /* from then on it may be one */
     vtime_us expires;
     int32_t next[INDEXES];
 };
@@ -134,7 +136,8 @@ static void flow_remove(struct natbox *n, int32_t at)
     n->live--;
 }
 
-static struct flow *flow_add(struct natbox *n, const struct addr *inside, const struct addr *remote, uint32_t place)
+static struct flow *flow_add(struct natbox *n, vtime_us now, const struct addr *inside, const struct addr *remote,
+                             uint32_t place)
 {
     if (n->free == NIL && n->count == n->cap) {
         n->cap = n->cap ? n->cap * 2 : 32;
@@ -147,7 +150,7 @@ static struct flow *flow_add(struct natbox *n, const struct addr *inside, const 
     else
         at = n->count++;
     struct flow *f = &n->flows[at];
-    *f = (struct flow){.inside = *inside, .remote = *remote, .place = place};
+    *f = (struct flow){.inside = *inside, .remote = *remote, .place = place, .stream_at = now + STREAM_AFTER_US};
     for (int kind = 0; kind < INDEXES; kind++) {
         int32_t *head = &n->heads[kind][bucket_of_flow(n, (enum index_kind)kind, f)];
         f->next[kind] = *head;
@@ -198,7 +201,7 @@ static void flow_refresh(const struct natbox *n, struct flow *f, vtime_us now)
 {
     vtime_us plain = n->config.timeout_us ? n->config.timeout_us : TIMEOUT_US;
     vtime_us stream = n->config.timeout_stream_us ? n->config.timeout_stream_us : plain;
-    f->expires = now + (f->replied ? stream : plain);
+    f->expires = now + (f->replied && now > f->stream_at ? stream : plain);
 }
 
 static bool is_free(struct natbox *n, vtime_us now, uint32_t place, const struct addr *remote)
@@ -339,7 +342,7 @@ enum natbox_verdict natbox_outbound(struct natbox *n, vtime_us now, struct addr 
                                                           : place_choose(n, now, src, dst);
         if (place == 0)
             return NATBOX_FULL;
-        f = flow_add(n, src, dst, place);
+        f = flow_add(n, now, src, dst, place);
     }
     flow_refresh(n, f, now);
     if (n->config.mapping != NATBOX_NONE) {
@@ -405,7 +408,7 @@ static void poison(struct natbox *n, vtime_us now, const struct addr *src, const
     if (!f) {
         if (is_full(n, now))
             return;
-        f = flow_add(n, dst, src, place);
+        f = flow_add(n, now, dst, src, place);
         f->own = true;
     }
     flow_refresh(n, f, now);
@@ -429,11 +432,16 @@ enum natbox_verdict natbox_inbound(struct natbox *n, vtime_us now, const struct 
     return NATBOX_PASS;
 }
 
-void natbox_rebind(struct natbox *n, const struct addr *outside)
+void natbox_forget(struct natbox *n)
 {
     n->count = n->live = 0;
     n->free = NIL;
     memset(n->heads, 0xff, sizeof n->heads);
+}
+
+void natbox_rebind(struct natbox *n, const struct addr *outside)
+{
+    natbox_forget(n);
     n->port_shift = (uint16_t)(1 + dice_below(&n->dice, 30000));
     n->counter = port_in_range(n, (int64_t)dice_below(&n->dice, 65536));
     if (outside)

@@ -41,7 +41,7 @@ struct natbox_config { /* all zero: a router that does nothing */
     uint32_t          foreign_per_s;     /* other people's flows: each moves the common counter by a step, whenever */
     uint16_t          port_first, port_last; /* what it gives out; 0: 1024, 65535 */
     vtime_us          timeout_us;        /* of a flow; 0: 120 s */
-    vtime_us          timeout_stream_us; /* once packets went both ways; 0: as timeout_us */
+    vtime_us          timeout_stream_us; /* once packets went both ways, and its first is 2 s ago; 0: as timeout_us */
     bool              outbound_only;     /* packets from outside do not refresh a flow */
     bool              hairpin;
     bool              overload;   /* Linux: flows to different remotes may share an outside port */
@@ -80,6 +80,8 @@ enum natbox_verdict natbox_inbound(struct natbox *n, vtime_us now, const struct 
 /* The same as natbox_inbound's answer, but nothing is refreshed and no trace is left. */
 enum natbox_verdict natbox_would_pass(struct natbox *n, vtime_us now, const struct addr *src, struct addr *dst);
 
+/* Every flow is forgotten; ports are given as before. */
+void natbox_forget(struct natbox *n);
 /* Reboot: every flow is forgotten, and ports are no longer the ones from before even where they
  * would be preserved. outside: a new address in place of the first, or NULL. */
 void natbox_rebind(struct natbox *n, const struct addr *outside);

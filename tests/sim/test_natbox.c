@@ -369,6 +369,10 @@ static void test_timeouts(void **state)
     assert_int_equal(in(n, VTIME_S(69), remote(1, 10), port, 5000), NATBOX_PASS);
     assert_int_equal(in(n, VTIME_S(188), remote(1, 10), port, 5000), NATBOX_PASS);
     assert_int_equal(in(n, VTIME_S(309), remote(1, 10), port, 5000), NATBOX_UNMAPPED);
+    /* A question and its answer, and no more, are no stream. */
+    port = out(n, VTIME_S(400), 5000, remote(1, 10));
+    assert_int_equal(in(n, VTIME_S(401), remote(1, 10), port, 5000), NATBOX_PASS);
+    assert_int_equal(in(n, VTIME_S(431), remote(1, 10), port, 5000), NATBOX_UNMAPPED);
     natbox_free(n);
 
     /* RFC 4787 REQ-6: only outbound refresh is required. */
@@ -456,6 +460,22 @@ static void test_rebind(void **state)
     natbox_free(n);
 }
 
+static void test_forget(void **state)
+{
+    (void)state;
+    static const struct natbox_config *const configs[] = {&natbox_cone, &natbox_masquerade};
+    for (size_t i = 0; i < 2; i++) {
+        struct natbox *n = box_of(configs[i]);
+        assert_int_equal(out(n, 1, 5000, remote(1, 10)), 5000);
+        natbox_forget(n);
+        assert_int_equal(natbox_flows(n, 2), 0);
+        assert_int_equal(in(n, 2, remote(1, 10), 5000, 5000), NATBOX_UNMAPPED);
+        assert_int_equal(out(n, 3, 5000, remote(1, 10)), 5000);
+        assert_int_equal(in(n, 4, remote(1, 10), 5000, 5000), NATBOX_PASS);
+        natbox_free(n);
+    }
+}
+
 static void test_would_pass_leaves_no_trace(void **state)
 {
     (void)state;
@@ -489,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_permissions_run_out_apart),
         cmocka_unit_test(test_masquerade_keeps_the_port_for_everybody),
         cmocka_unit_test(test_open_input_poisons_a_port),
+        cmocka_unit_test(test_forget),
         cmocka_unit_test(test_rebind),
         cmocka_unit_test(test_would_pass_leaves_no_trace),
     };

@@ -351,6 +351,16 @@ void world_rebind(struct world *w, int natbox, const struct addr *outside_v4)
         natbox_rebind(n->v6, NULL);
 }
 
+void world_forget(struct world *w, int natbox)
+{
+    struct node *n = &w->parts->nodes[natbox];
+    trace_text(&w->trace, w->now, n->name, "forgets", "%s", "");
+    if (n->v4)
+        natbox_forget(n->v4);
+    if (n->v6)
+        natbox_forget(n->v6);
+}
+
 /* ---- time ---- */
 
 static int next_actor(const struct world *w)

@@ -114,6 +114,7 @@ void world_sleep(struct world *w, int host, bool asleep); /* hears nothing, does
 /* Drops what goes from a to b (and back), at the core or where it arrives; not what a server relays. */
 void world_block(struct world *w, int host_a, int host_b, bool both_ways);
 void world_unblock(struct world *w, int host_a, int host_b);
+void world_forget(struct world *w, int natbox); /* its flows */
 void world_rebind(struct world *w, int natbox, const struct addr *outside_v4);
 
 /* ---- time ---- */
