@@ -70,7 +70,7 @@ net_src    := $(sort $(wildcard src/net/*.c))
 server_pure_src := $(sort $(wildcard src/server/core*.c))
 server_src := $(sort $(filter-out $(server_pure_src) src/server/main.c,$(wildcard src/server/*.c)))
 client_src := $(sort $(filter-out src/client/main.c,$(wildcard src/client/*.c)))
-sim_programs := tests/sim/main.c tests/sim/natprobe.c
+sim_programs := tests/sim/main.c tests/sim/natprobe.c tests/sim/trace_meeting.c
 sim_src    := $(sort $(filter-out tests/sim/test_%.c $(sim_programs),$(wildcard tests/sim/*.c)))
 test_src   := $(sort $(wildcard tests/test_*.c tests/sim/test_*.c) $(sim_programs))
 
@@ -85,7 +85,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full format deps install uninstall clean help FORCE
+.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full picture format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -165,6 +165,14 @@ e2e e2e-full:
 	@$(MAKE) --no-print-directory all $(B)/wan
 	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md
 
+# ---- the picture in the docs: a meeting behind hard NATs, from a simulator's trace ----
+picture_of := address-restricted symmetric 1
+picture: $(B)/tests/sim/trace_meeting
+	$(say) DRAW docs/hard-nat.svg
+	$(quiet)$< $(picture_of) >$(B)/hard-nat.trace
+	$(quiet)scripts/picture.py $(B)/hard-nat.trace >$(B)/hard-nat.svg
+	$(quiet)cp $(B)/hard-nat.svg docs/hard-nat.svg
+
 # ---- house ----
 format:
 	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c testbed/netns/*.c)
@@ -188,6 +196,7 @@ help:
 	@echo 'make demo       install what is missing, build, show a chat through two NATs'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair of kinds'
+	@echo 'make picture    docs/hard-nat.svg, from a simulated run'
 	@echo 'make lint       layering, purity of the cores, format, sizes'
 	@echo 'make tests      the test programs, without running them'
 	@echo 'make format     clang-format over the sources'

@@ -95,6 +95,7 @@ void hostile_spoof(struct world *w, int host, const struct addr *src, const stru
 {
     struct packet *p = world_packet_new(w);
     assert(size <= sizeof p->bytes);
+    p->number = w->fates[FATE_SENT];
     p->origin = host;
     p->src = *src;
     p->dst = *dst;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define KNOWN_WITHIN_US VTIME_S(10)
+enum { CORE_HOPS = 6 }; /* as the testbed's wan: a low-TTL opener really dies on the way */
 
 /* ---- watching ---- */
 
@@ -47,6 +48,7 @@ void meeting_wait(struct meeting *m, struct scene *s, const struct nat_kind *a, 
                   vtime_us delay_a_us, vtime_us delay_b_us)
 {
     *m = (struct meeting){.s = s, .delay_us = {delay_a_us, delay_b_us}};
+    s->w->core_hops = CORE_HOPS;
     m->side[0].home = scene_home_of(s, delay_a_us, a);
     m->side[1].home = scene_home_of(s, delay_b_us, b);
     m->side[0].heard_at = m->side[1].heard_at = VTIME_NEVER;

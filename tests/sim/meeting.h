@@ -22,7 +22,7 @@ struct meeting {
     vtime_us began_at;    /* bob's first packet is not before */
 };
 
-/* Ann joins in the first of the homes and waits 10 to 60 s. Both have typed something. */
+/* The internet's core takes 6 hops. Ann joins in the first of the homes and waits 10 to 60 s. Both have typed something. */
 void meeting_wait(struct meeting *m, struct scene *s, const struct nat_kind *a, const struct nat_kind *b, vtime_us delay_a_us,
                   vtime_us delay_b_us);
 /* Bob comes. */

@@ -273,6 +273,7 @@ bool world_send(struct world *w, int socket, const struct addr *local, const str
     if (to->family != s->family || !source_address(w, host, local, to, &src))
         return false;
     struct packet *p = world_packet_new(w);
+    p->number = w->fates[FATE_SENT];
     p->origin = host;
     p->src = src;
     p->src.port = s->port;

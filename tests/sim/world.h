@@ -36,6 +36,7 @@ struct actor_calls { /* a program; times are its host's */
 };
 
 struct packet {
+    uint64_t    number; /* of all that were sent; copies have the same */
     int         origin; /* node */
     struct addr src, dst; /* as they are at this moment */
     uint8_t     ttl;
