@@ -7,7 +7,7 @@ enum { PEOPLE_MAX = 5, LIVES_MAX = 12 };
 
 /* In this order, and no others: seeds are kept for what they tell. */
 static const char *const homes[] = {
-    "none",  "cgn",        "address-restricted", "port-restricted", "port-restricted-random",
+    "none",  "cgn",        "address-restricted", "port-restricted", "shifting",
     "linux", "open-input", "address-dependent",  "sequential",      "symmetric",
 };
 

@@ -9,20 +9,21 @@ static const struct natbox_config full_cone = {.mapping = NATBOX_EI, .filtering 
 #define LINUX                                                                                                          \
     .mapping = NATBOX_APD, .filtering = NATBOX_APD, .overload = true, .timeout_us = VTIME_S(30),                       \
     .timeout_stream_us = VTIME_S(120)
-#define SHORT VTIME_S(20)
+#define SYMMETRIC .mapping = NATBOX_APD, .filtering = NATBOX_APD
+#define SHORT     VTIME_S(20)
 enum { FEW = 300 };
 static const struct natbox_config short_timeout = {
     .mapping = NATBOX_APD, .filtering = NATBOX_APD, .overload = true, .timeout_us = SHORT, .timeout_stream_us = SHORT};
+static const struct natbox_config shifting = {
+    .mapping = NATBOX_EI, .filtering = NATBOX_APD, .ports = NATBOX_RANDOM, .port_first = 20000, .port_last = 29999};
+static const struct natbox_config keeps_first = {SYMMETRIC, .ports = NATBOX_FIRST_KEPT_COMMON};
 static const struct natbox_config few_sessions = {LINUX, .flows_max = FEW};
 static const struct natbox_config few_sessions_random = {LINUX, .ports = NATBOX_RANDOM, .flows_max = FEW};
 
 /* ---- what rules cannot do ---- */
 
-#define SYMMETRIC   .mapping = NATBOX_APD, .filtering = NATBOX_APD
 #define LINUX_RANGE .port_first = 32768, .port_last = 60999 /* of its local ports; some routers give out the same */
 enum { BUSY_PER_S = 5 };
-static const struct natbox_config port_restricted_random = {
-    .mapping = NATBOX_EI, .filtering = NATBOX_APD, .ports = NATBOX_RANDOM};
 static const struct natbox_config address_dependent = {
     .mapping = NATBOX_AD, .filtering = NATBOX_AD, .ports = NATBOX_RANDOM};
 static const struct natbox_config sequential_2 = {SYMMETRIC, .ports = NATBOX_SEQUENTIAL, .step = 2};
@@ -30,10 +31,9 @@ static const struct natbox_config sequential_down = {SYMMETRIC, .ports = NATBOX_
 static const struct natbox_config sequential_range = {SYMMETRIC, .ports = NATBOX_SEQUENTIAL, LINUX_RANGE};
 static const struct natbox_config sequential_busy = {SYMMETRIC, .ports = NATBOX_SEQUENTIAL,
                                                      .foreign_per_s = BUSY_PER_S};
-static const struct natbox_config first_kept = {SYMMETRIC, .ports = NATBOX_FIRST_KEPT};
-static const struct natbox_config first_kept_common = {SYMMETRIC, .ports = NATBOX_FIRST_KEPT_COMMON};
-static const struct natbox_config first_kept_busy = {SYMMETRIC, .ports = NATBOX_FIRST_KEPT_COMMON,
-                                                     .foreign_per_s = BUSY_PER_S};
+static const struct natbox_config keeps_first_own = {SYMMETRIC, .ports = NATBOX_FIRST_KEPT};
+static const struct natbox_config keeps_first_busy = {SYMMETRIC, .ports = NATBOX_FIRST_KEPT_COMMON,
+                                                      .foreign_per_s = BUSY_PER_S};
 static const struct natbox_config symmetric_range = {SYMMETRIC, .ports = NATBOX_RANDOM, LINUX_RANGE};
 static const struct natbox_config pool_arbitrary = {
     .mapping = NATBOX_EI, .filtering = NATBOX_AD, .pooling = NATBOX_ARBITRARY};
@@ -46,23 +46,23 @@ const struct nat_kind nat_kinds[NAT_KINDS] = {
     {"address-restricted", &natbox_restricted, 0},
     {"firewall", &natbox_firewall, 0},
     {"port-restricted", &natbox_port_restricted, 0},
+    {"shifting", &shifting, 0},
     {"linux", &natbox_masquerade, 0},
     {"open-input", &natbox_masquerade_open, 0},
     {"short-timeout", &short_timeout, 0},
     {"few-sessions", &few_sessions, 0},
     {"sequential", &natbox_sequential, 0},
+    {"keeps-first", &keeps_first, 0},
     {"symmetric", &natbox_random, 0},
     {"few-sessions-random", &few_sessions_random, 0},
 
-    {"port-restricted-random", &port_restricted_random, 0},
     {"address-dependent", &address_dependent, 0},
     {"sequential-2", &sequential_2, 0},
     {"sequential-down", &sequential_down, 0},
     {"sequential-range", &sequential_range, 0},
     {"sequential-busy", &sequential_busy, 0},
-    {"first-kept", &first_kept, 0},
-    {"first-kept-common", &first_kept_common, 0},
-    {"first-kept-busy", &first_kept_busy, 0},
+    {"keeps-first-own", &keeps_first_own, 0},
+    {"keeps-first-busy", &keeps_first_busy, 0},
     {"symmetric-range", &symmetric_range, 0},
     {"pool-paired", &natbox_sequential, NATBOX_OUTSIDE_MAX},
     {"pool-arbitrary", &pool_arbitrary, NATBOX_OUTSIDE_MAX},

@@ -13,7 +13,7 @@ struct nat_kind {
     unsigned addresses;                 /* outside; 0: 1 */
 };
 
-enum { NAT_KINDS_OF_KERNEL = 13 /* the first */, NAT_KINDS = 26 };
+enum { NAT_KINDS_OF_KERNEL = 15 /* the first */, NAT_KINDS = 26 };
 extern const struct nat_kind nat_kinds[NAT_KINDS];
 
 const struct nat_kind *nat_kind_find(const char *name); /* NULL: there is none */

@@ -63,8 +63,8 @@ static void first_datagrams(const char *what, const char *const *as, size_t a_co
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 static const char *const lax[] = {"none", "full-cone", "cgn", "address-restricted"};
-static const char *const strict[] = {"firewall", "port-restricted", "port-restricted-random", "linux"};
-static const char *const changing[] = {"sequential", "symmetric", "address-dependent", "first-kept"};
+static const char *const strict[] = {"firewall", "port-restricted", "shifting", "linux"};
+static const char *const changing[] = {"sequential", "symmetric", "address-dependent", "keeps-first"};
 
 static void test_first_datagram_of_easy_pairs(void **state)
 {
@@ -200,7 +200,7 @@ static void test_a_nat_forgets(void **state)
         const char *a, *b;
     } rows[] = {
         {"linux", "linux"},
-        {"port-restricted", "port-restricted-random"},
+        {"port-restricted", "shifting"},
         {"symmetric", "full-cone"},
         {"address-restricted", "sequential"},
         {"symmetric", "address-restricted"},

@@ -199,15 +199,15 @@ def changes_address(probe):
 
 EI, AD, APD = "endpoint-independent", "address-dependent", "address-and-port-dependent"
 OTHERS = {  # mapping, filtering, questions
-    "port-restricted-random": (EI, APD, []),
+    "shifting": (EI, APD, []),
     "address-dependent": (AD, AD, []),
     "sequential-2": (APD, APD, [goes_up_by_two]),
     "sequential-down": (APD, APD, [goes_down_by_one]),
     "sequential-range": (APD, APD, [goes_up_by_one, stays_in_range]),
     "sequential-busy": (APD, APD, [foreign_flows_come]),
-    "first-kept": (APD, APD, [keeps_first_and_counts_up]),
-    "first-kept-common": (APD, APD, [keeps_first_and_shares_a_counter]),
-    "first-kept-busy": (APD, APD, [keeps_first, foreign_flows_come]),
+    "keeps-first": (APD, APD, [keeps_first_and_shares_a_counter]),
+    "keeps-first-own": (APD, APD, [keeps_first_and_counts_up]),
+    "keeps-first-busy": (APD, APD, [keeps_first, foreign_flows_come]),
     "symmetric-range": (APD, APD, [stays_in_range]),
     "pool-paired": (APD, APD, [goes_up_by_one, has_one_address]),
     "pool-arbitrary": (EI, AD, [has_four_addresses]),
@@ -236,6 +236,12 @@ def find_fault_of_other_kind(kind):
 
 # ---- what is hoped for ----
 
+def find_fault_of_names(kernel_kinds, model_kinds):
+    missing = set(kernel_kinds) - set(model_kinds)
+    unasked = set(model_kinds) - set(kernel_kinds) - set(OTHERS)
+    return " ".join(sorted(missing | unasked)) or None
+
+
 def find_fault_of_hope(kernel_kinds):
     means = {None: "checks", "impossible": "relay"}
     said = dict(line.rsplit(" ", 1) for line in ask_natprobe("--hope"))
@@ -254,10 +260,11 @@ def ask_natprobe(option):
 
 def main():
     kernel_kinds, model_kinds = expect.kinds(), ask_natprobe("--kinds")
-    checks = {"names": lambda: None if model_kinds == kernel_kinds + list(OTHERS) else " ".join(model_kinds),
+    checks = {"names": lambda: find_fault_of_names(kernel_kinds, model_kinds),
               "hope": lambda: find_fault_of_hope(kernel_kinds)}
-    checks.update((kind, lambda kind=kind: find_fault_of_kernel_kind(kind)) for kind in kernel_kinds)
-    checks.update((kind, lambda kind=kind: find_fault_of_other_kind(kind)) for kind in OTHERS)
+    for kind in model_kinds:
+        find_fault = find_fault_of_kernel_kind if kind in kernel_kinds else find_fault_of_other_kind
+        checks[kind] = lambda find_fault=find_fault, kind=kind: find_fault(kind)
     wanted = [name for name in checks if name in sys.argv[1:] or not sys.argv[1:]]
     failed = 0
     for name in wanted:
