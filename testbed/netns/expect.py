@@ -22,8 +22,9 @@ def described(kind):
 
 def kinds():
     """In the order of the matrix, easy ones first."""
-    return ["none", "full-cone", "cgn", "address-restricted", "firewall", "port-restricted", "linux", "open-input",
-            "short-timeout", "few-sessions", "sequential", "symmetric", "few-sessions-random"]
+    return ["none", "full-cone", "cgn", "address-restricted", "firewall", "port-restricted", "shifting", "linux",
+            "open-input", "short-timeout", "few-sessions", "sequential", "keeps-first", "symmetric",
+            "few-sessions-random"]
 
 
 # From lax to strict; of two NATs in a row the stricter one is what others see.
@@ -42,6 +43,12 @@ def behind(chain):
     return {"mapping": strictest("mapping"), "filtering": strictest("filtering"), "ports": ports}
 
 
+def engine_says(chain):
+    """... and what the clients' `nat` events must say; which of a counter's ports are kept is not their word."""
+    nat = behind(chain)
+    return {**nat, "ports": "sequential" if nat["ports"].startswith("sequential") else nat["ports"]}
+
+
 def group(nat):
     """easy: it lets in, or can be told of; strict: one port, but only for who was written to; sequential; random."""
     if nat["mapping"] in ("none", "endpoint-independent"):
@@ -51,7 +58,7 @@ def group(nat):
 
 def need(chain_a, chain_b):
     """None: direct by candidates and what packets show; a technique; or "impossible"."""
-    groups = {group(behind(chain_a)), group(behind(chain_b))}
+    groups = {group(engine_says(chain_a)), group(engine_says(chain_b))}
     if "easy" in groups or groups == {"strict"}:
         return None
     if "random" not in groups:

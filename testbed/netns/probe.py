@@ -152,13 +152,21 @@ def filtering(probe):
 
 def ports(probe):
     """What new flows get, one after the other: from fresh sockets, and from one socket to other destinations."""
-    pairs = [(s.getsockname()[1], probe.seen(s)[1]) for s in (probe.socket() for _ in range(8))]
+    first = [(s.getsockname()[1], probe.seen(s)[1]) for s in (probe.socket() for _ in range(8))]
     s = probe.socket()
-    pairs += [(s.getsockname()[1], probe.seen(s, *to)[1]) for to in ((0, 0), (0, 1), (1, 0), (1, 1))]
-    if all(own == outside for own, outside in pairs):
+    more = [(s.getsockname()[1], probe.seen(s, *to)[1]) for to in ((0, 0), (0, 1), (1, 0), (1, 1))]
+
+    def are_kept(pairs):
+        return all(own == outside for own, outside in pairs)
+
+    def are_counted(pairs):
+        return all(b[1] - a[1] == 1 for a, b in zip(pairs, pairs[1:]))
+
+    if are_kept(first + more):
         return "preserved"
-    steps = {b[1] - a[1] for a, b in zip(pairs, pairs[1:])}
-    return "sequential" if steps == {1} else "random"
+    if are_counted(first + more):
+        return "sequential"
+    return "sequential-after-first" if are_kept(first + more[:1]) and are_counted(more[1:]) else "random"
 
 
 def hairpin(probe):
