@@ -1,4 +1,5 @@
 """Which cells there are, and what makes each of them good."""
+import copy
 import json
 import os
 
@@ -21,9 +22,22 @@ CHAT_MAX = 200        # what the chat may add to that
 # One kind of each class, all of them against each other, and single pairs with the others.
 CLASSES = ["address-restricted", "port-restricted", "linux", "sequential", "symmetric"]
 SINGLES = [("none", "none"), ("none", "symmetric"), ("full-cone", "full-cone"), ("full-cone", "symmetric"),
-           ("cgn", "symmetric"), ("firewall", "firewall"), ("firewall", "symmetric"), ("sequential", "firewall"),
-           ("open-input", "port-restricted"), ("open-input", "open-input"), ("symmetric", "open-input"),
-           ("few-sessions", "linux"), ("few-sessions", "few-sessions-random")]
+           ("cgn", "symmetric"), ("firewall", "firewall"), ("firewall", "symmetric"), ("firewall", "sequential"),
+           ("sequential", "firewall"), ("sequential", "port-restricted"), ("sequential", "linux"),
+           ("keeps-first", "linux"), ("linux", "keeps-first"), ("keeps-first", "sequential"), ("shifting", "linux"),
+           ("shifting", "symmetric"), ("symmetric", "port-restricted"), ("symmetric", "linux"),
+           ("open-input", "port-restricted"), ("open-input", "open-input"), ("open-input", "sequential"),
+           ("open-input", "symmetric"), ("symmetric", "open-input"), ("few-sessions", "linux"),
+           ("few-sessions", "few-sessions-random")]
+
+# With other people's traffic in one of the homes, or in both: it takes ports of a NAT that counts.
+FOREIGN = [("sequential", "port-restricted", "a"), ("port-restricted", "sequential", "b"), ("sequential", "linux", "a"),
+           ("linux", "sequential", "b"), ("keeps-first", "linux", "a"), ("sequential", "sequential", "a"),
+           ("sequential", "sequential", "b"), ("sequential", "sequential", "ab")]
+
+# The small router on either side of a hard pair, and with either person.
+BYSTANDERS = [("few-sessions", "symmetric", "a"), ("symmetric", "few-sessions", "b"),
+              ("few-sessions-random", "port-restricted", "a"), ("port-restricted", "few-sessions-random", "b")]
 
 
 class Job:
@@ -38,12 +52,23 @@ class Cell(Job):
     def __init__(self, name, layout, a, b, carriers=(), story="pair", path=None, needed=None, patient=False, **more):
         self.name, self.patient = name, patient
         two = list(carriers) * 2 if layout == "carriers" else [*carriers, *carriers]
-        self.chains = ([a, *two[:1]], [b, *two[1:2]])
+        self.chains = ([a, *two[:1]], [a if layout in ("lan", "isolated") else b, *two[1:2]])
         self.needed = needed or (expect.need(*self.chains) if path is None else None)
         self.spec = {"layout": layout, "a": a, "b": b, "carriers": list(carriers), "story": story,
                      "expect": path or expect.path(self.needed, self.chains), "delay_ms": EVEN_MS, "wan": {},
-                     "time_max_s": 120, **more}
-        self.argv = ["cell.py", BUILD, json.dumps(self.spec)]
+                     "foreign": "", "seed": 1, "time_max_s": 120,
+                     "classified": story == "pair" and "classification" in expect.ENGINE_HAS, **more}
+
+    @property
+    def argv(self):
+        return ["cell.py", BUILD, json.dumps({**self.spec, "wan": {"seed": self.spec["seed"], **self.spec["wan"]}})]
+
+    def again(self, n):
+        """The same with other dice; that of the first run is as it is alone."""
+        other = copy.copy(self)
+        other.name = "%s #%d" % (self.name, n)
+        other.spec = {**self.spec, "seed": self.spec["seed"] + n - 1}
+        return other
 
     def round_trips_ms(self):
         delays = self.spec["delay_ms"]
@@ -72,10 +97,12 @@ class Cell(Job):
                 for what in ("peer_datagrams", "server_datagrams"):
                     if result[what] > DATAGRAMS_MAX:
                         return "%s: %d" % (what, result[what])
-        if "classification" in expect.ENGINE_HAS:
+        if self.spec["classified"]:
             for who, chain in zip(("ann", "bob"), self.chains):
-                if result[who]["nat"] != expect.behind(chain):
+                if result[who]["nat"] != expect.engine_says(chain):
                     return "%s says the NAT is %s" % (who, result[who]["nat"])
+        if self.spec["foreign"] and not result["foreign_flows"]:
+            return "no foreign traffic"
         return None
 
     def told(self, result):
@@ -90,6 +117,8 @@ class Cell(Job):
             words.append("delivered after %.2f s" % result["delivered_s"])
         if "again_s" in result:
             words.append("direct again after %.2f s" % result["again_s"])
+        if "foreign_flows" in result:
+            words.append("%d foreign flows" % result["foreign_flows"])
         if result.get("poisoned"):
             words.append("bob's port was poisoned")
         if "bystanders" in result:
@@ -157,13 +186,27 @@ class HarmProbe(Job):
 
     name = "probe/bystanders"
     argv = ["verify.py", BUILD, json.dumps({"layout": "homes", "a": "few-sessions", "b": "none", "carriers": [],
-                                            "harm": True})]
+                                            "question": "harm"})]
 
     def find_fault(self, result):
         return "old flows broke" if result["broken"] else None
 
     def told(self, result):
         return "new flows fail, old ones live"
+
+
+class ForeignProbe(Job):
+    """Does other people's traffic take the ports of a NAT that counts?"""
+
+    name = "probe/foreign"
+    argv = ["verify.py", BUILD, json.dumps({"layout": "homes", "a": "sequential", "b": "none", "carriers": [],
+                                            "question": "foreign"})]
+
+    def find_fault(self, result):
+        return None if result["one_each"] and 3 <= result["flows_per_s"] <= 7 else json.dumps(result)
+
+    def told(self, result):
+        return "%(flows_per_s)s flows a second, each takes a port" % result
 
 
 class WanProbe(Job):
@@ -174,7 +217,8 @@ class WanProbe(Job):
 
     def find_fault(self, result):
         # A busy machine may add to times, never take off.
-        good = (25 <= result["one_way_ms"] <= 30 and result["expired"] == 2 and 8 <= result["lost_percent"] <= 12
+        good = (25 <= result["one_way_ms"] <= 30 and result["expired"] == 2
+                and result["ttl_taken"] == [6, 6] and 8 <= result["lost_percent"] <= 12
                 and 15 <= result["jitter_ms"][0] <= 19 and 22 <= result["jitter_ms"][2] <= 30
                 and 27 <= result["jitter_ms"][3] <= 37
                 and 3 <= result["duplicated_percent"] <= 6 and 10 <= result["out_of_order"] <= 60
@@ -186,7 +230,7 @@ class WanProbe(Job):
 
 
 def probes():
-    return [WanProbe(), HarmProbe(), *map(Probe, expect.kinds()),
+    return [WanProbe(), HarmProbe(), ForeignProbe(), *map(Probe, expect.kinds()),
             LayoutProbe("lan", "lan", "linux", "none", [], True, ["local"]),
             LayoutProbe("isolated/no-hairpin", "isolated", "linux", "none", [], True, []),
             LayoutProbe("isolated/hairpin", "isolated", "cgn", "none", [], True, ["public"]),
@@ -221,13 +265,13 @@ def special_cells():
              needed="fresh-sockets"),
         Cell("silence/short-timeout", "homes", "short-timeout", "short-timeout", story="silence", patient=True),
         Cell("server-dies", "homes", "linux", "linux", story="server_dies"),
-        Cell("bystanders/few-sessions", "homes", "few-sessions", "symmetric", story="bystanders", side="a", patient=True),
-        Cell("bystanders/few-sessions-random", "homes", "port-restricted", "few-sessions-random", story="bystanders",
-             side="b", patient=True),
+        *(Cell("foreign/%s/%s/%s" % (a, b, sides), "homes", a, b, foreign=sides) for a, b, sides in FOREIGN),
+        *(Cell("bystanders/%s/%s/%s" % (a, b, side), "homes", a, b, story="bystanders", side=side, patient=True)
+          for a, b, side in BYSTANDERS),
         *(Cell("forgets/%s/%s-speaks" % (a, speaker), "homes", a, b, story="nat_forgets", speaker=speaker)
           for a, b in (("linux", "linux"), ("sequential", "address-restricted"), ("symmetric", "full-cone"))
           for speaker in ("ann", "bob")),
-        *(Cell("bad-line/%s/%d" % (a, seed), "homes", a, b, story="bad_line", wan=dict(BAD_LINE, seed=seed))
+        *(Cell("bad-line/%s/%d" % (a, seed), "homes", a, b, story="bad_line", wan=BAD_LINE, seed=seed)
           for a, b in (("linux", "port-restricted"), ("address-restricted", "symmetric")) for seed in (1, 2, 3)),
     ]
 

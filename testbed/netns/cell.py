@@ -1,8 +1,9 @@
 """One cell of the matrix: two people in a small internet of their own. usage: cell.py BUILD SPEC     (inside private.sh)
 
-SPEC is JSON: layout, a, b, carriers (kinds of NAT), story (a function of stories.py), expect ("direct", "relay", "inside": a
-path that does not leave the home or the carrier, or "any"), delay_ms of each edge, wan (options of the program `wan`).
-The last line of the output is the result as JSON. Status 1: something was not as it must be, 75: not possible here.
+SPEC is JSON: layout, a, b, carriers (kinds of NAT), story (a function of stories.py), expect ("direct", "relay", "inside":
+a path that does not leave the home or the carrier, or "any"), delay_ms of each edge, wan (options of the program `wan`),
+foreign (the homes, "a", "b" or "ab", with other people's traffic), seed, classified (wait until the clients know their
+NATs). The last line of the output is the result as JSON. Status 1: something was not as it must be, 75: not possible here.
 
 The path is judged by what the wan counts while chat flows, and times are those of packets in the wan's trace; what the
 clients say only tells which packet to look at.
@@ -14,13 +15,14 @@ import sys
 import time
 
 import stories
-from lab import Client, Failure, Lab, Wan
+from lab import Client, Failure, Foreigners, Lab, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 ROUND_MESSAGES = 8
 ROUND_BYTES = 700
 DIRECT_WITHIN_S = 10.0
+CLASSIFIED_WITHIN_S = 10.0
 RELAY_FOR_S = 6.0      # so long no direct path may come up where none is expected
 
 
@@ -48,6 +50,8 @@ class Cell:
 
     def start_wan(self):
         self.wan = Wan(self.lab, self.spec["delay_ms"], self.spec["wan"])
+        for i, side in enumerate(self.spec["foreign"]):
+            Foreigners(self.lab, side, 2 * self.spec["seed"] + i)
 
     def meet(self, before_bob=lambda: None):
         """Ann waits, bob comes; both have typed something before."""
@@ -141,6 +145,8 @@ class Cell:
         self.result["path"] = expected
 
     def end(self):
+        if self.spec["foreign"]:
+            self.result["foreign_flows"] = self.wan.to_nowhere()
         for c in self.both():
             c.may_end = True
             c.tell(command="quit")
@@ -150,6 +156,13 @@ class Cell:
                 raise Failure("%s ended with status %d" % (c.name, c.child.returncode))
 
     # ---- times ----
+
+    def learn_nats(self):
+        def knows(client):
+            nat = client.last("nat")
+            return nat and "unknown" not in (nat["mapping"], nat["filtering"], nat["ports"])
+
+        self.lab.wait(lambda: all(knows(c) for c in self.both()), "both know their NAT", CLASSIFIED_WITHIN_S)
 
     def tell_times(self):
         """In ms from bob's first packet; and how many datagrams it took."""
@@ -221,6 +234,8 @@ def main():
     try:
         cell.start_wan()
         getattr(stories, spec["story"])(cell)
+        if spec["classified"]:
+            cell.learn_nats()
         cell.tell_times()
         cell.tell_probes()
         cell.tell_ends()

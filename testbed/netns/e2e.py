@@ -13,7 +13,6 @@ only then used. The last line is "N passed, N failed".
 """
 import argparse
 import concurrent.futures
-import copy
 import json
 import os
 import signal
@@ -73,7 +72,7 @@ class Report:
             print("     | to repeat: P2P_BUILD=%s %s" % (cases.BUILD, again), flush=True)
         row = {"name": job.name, "passed": not why, "seconds": round(seconds, 1), **result, "failure": why}
         if isinstance(job, cases.Cell):
-            row.update({k: job.spec[k] for k in ("layout", "a", "b", "carriers", "story")}, needs=job.needed,
+            row.update({k: job.spec[k] for k in ("layout", "a", "b", "carriers", "story", "foreign", "seed")}, needs=job.needed,
                        unit_ms=job.unit_ms())
         self.rows.append(row)
 
@@ -89,12 +88,6 @@ def run_all(probes, cells, workers, report):
                 report.add(busy[done], *done.result())
         for done in concurrent.futures.as_completed(waiting):
             report.add(waiting[done], *done.result())
-
-
-def repeated(job, n):
-    again = copy.copy(job)
-    again.name = "%s #%d" % (job.name, n)
-    return again
 
 
 def main():
@@ -118,7 +111,7 @@ def main():
     probes = [job for job in cases.probes() if wanted(job)]
     cells = [job for job in cases.cells(options.full) if wanted(job)]
     if options.repeat > 1:
-        cells = [repeated(job, n) for job in cells for n in range(1, options.repeat + 1)]
+        cells = [job.again(n) for job in cells for n in range(1, options.repeat + 1)]
     if options.list:
         print("\n".join(job.name for job in probes + cells))
         return 0

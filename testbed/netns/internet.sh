@@ -6,7 +6,8 @@
 #   isolated   both at home A, but the network keeps them apart, as guest networks do
 #   carriers   each home behind a carrier of its own
 #   carrier    both homes behind carrier A
-# Leaves the wan's edges in /run/wan.edges; NATs are files in kinds/. Status 75: the kernel does not allow this.
+# In each home there is somebody else, too: others-a, others-b. Leaves the wan's edges in /run/wan.edges; NATs are files
+# in kinds/. Status 75: the kernel does not allow this.
 set -u
 here=$(dirname "$0")
 
@@ -64,8 +65,9 @@ plug() {
     plumbing[$3]+="addr add $5 dev $4"$'\n'"link set $4 up"$'\n'"route add default via $6"$'\n'
 }
 
+# A switch that looks for multicast would tell so, and be the first flow that its router knows.
 switch() { # ROUTER NAME ADDRESS/BITS
-    plumbing[$1]+="link add $2 type bridge"$'\n'"addr add $3 dev $2"$'\n'"link set $2 up"$'\n'
+    plumbing[$1]+="link add $2 type bridge mcast_snooping 0"$'\n'"addr add $3 dev $2"$'\n'"link set $2 up"$'\n'
 }
 
 # edge HOST PREFIX/BITS ADDRESS...: onto the wan, which has no ARP: everybody on it has the same link address.
@@ -103,6 +105,7 @@ people() {
         case $name in
         ann) address=${gateway%.*}.$((${gateway##*.} + 9)) ports=32768:46883 ;;
         bob) address=${gateway%.*}.$((${gateway##*.} + 10)) ports=46884:60999 ;;
+        others-*) address=${gateway%.*}.$((${gateway##*.} + 11)) ports=20000:32767 ;;
         esac
         host "$name"
         plug "$router" lan "$name" net "$address/$bits" "$gateway"
@@ -163,13 +166,13 @@ homes)
     router home-a home-b
     edge home-a 198.51.100.0/24 198.51.100.1/32
     edge home-b 192.0.2.0/24 192.0.2.1/32
-    home home-a "$kind_a" 198.51.100.1 $lan_a $public_lan_a ann
-    home home-b "$kind_b" 192.0.2.1 $lan_b $public_lan_b bob
+    home home-a "$kind_a" 198.51.100.1 $lan_a $public_lan_a ann others-a
+    home home-b "$kind_b" 192.0.2.1 $lan_b $public_lan_b bob others-b
     ;;
 lan | isolated)
     router home-a
     edge home-a 198.51.100.0/24 198.51.100.1/32
-    home home-a "$kind_a" 198.51.100.1 $lan_a $public_lan_a ann bob
+    home home-a "$kind_a" 198.51.100.1 $lan_a $public_lan_a ann bob others-a
     [ "$layout" = lan ] || plumbing[home-a]+=$'link set ann type bridge_slave isolated on\nlink set bob type bridge_slave isolated on\n'
     ;;
 carriers)
@@ -180,8 +183,8 @@ carriers)
     switch carrier-b homes 100.64.0.1/24
     plug carrier-a homes home-a wan 100.64.0.2/24 100.64.0.1
     plug carrier-b homes home-b wan 100.64.0.3/24 100.64.0.1
-    home home-a "$kind_a" 100.64.0.2 $lan_a $public_lan_a ann
-    home home-b "$kind_b" 100.64.0.3 $lan_b $public_lan_b bob
+    home home-a "$kind_a" 100.64.0.2 $lan_a $public_lan_a ann others-a
+    home home-b "$kind_b" 100.64.0.3 $lan_b $public_lan_b bob others-b
     nat carrier-a "$carrier_a" 198.51.100.1 homes "100.64.0.2:32768:46883"
     nat carrier-b "$carrier_b" 192.0.2.1 homes "100.64.0.3:46884:60999"
     ;;
@@ -191,8 +194,8 @@ carrier)
     switch carrier-a homes 100.64.0.1/24
     plug carrier-a homes home-a wan 100.64.0.2/24 100.64.0.1
     plug carrier-a homes home-b wan 100.64.0.3/24 100.64.0.1
-    home home-a "$kind_a" 100.64.0.2 $lan_a $public_lan_a ann
-    home home-b "$kind_b" 100.64.0.3 $lan_b $public_lan_b bob
+    home home-a "$kind_a" 100.64.0.2 $lan_a $public_lan_a ann others-a
+    home home-b "$kind_b" 100.64.0.3 $lan_b $public_lan_b bob others-b
     nat carrier-a "$carrier_a" 198.51.100.1 homes "100.64.0.2:32768:46883 100.64.0.3:46884:60999"
     ;;
 *)

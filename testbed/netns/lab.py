@@ -14,6 +14,7 @@ import time
 WAN_SOCKET = "/run/wan.socket"
 SERVER = "203.0.113.1"
 PUBLIC = {"a": "198.51.100.1", "b": "192.0.2.1"}
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Failure(Exception):
@@ -105,10 +106,21 @@ class Client(Program):
         return [e["text"] for e in self.all("message")]
 
 
+class Foreigners(Program):
+    """Other people's traffic in a home: new flows to nowhere. The wan counts them as unroutable."""
+
+    PER_S = 5
+
+    def __init__(self, lab, side, seed):
+        super().__init__(lab, "others-" + side, [sys.executable, HERE + "/foreign.py", str(self.PER_S), str(seed)])
+        self.lab.wait(lambda: self.lines, self.name + " have begun")
+
+
 class Wan:
     """The program `wan`, and what it counts."""
 
     def __init__(self, lab, delays_ms, options):
+        lab.see_that_routers_are_new()
         with open("/run/wan.edges") as edges:
             self.edges = [line.strip() for line in edges]
         argv = [lab.build + "/wan", "socket", WAN_SOCKET]
@@ -128,11 +140,17 @@ class Wan:
             raise Failure("the wan does not understand: " + question)
         return answer
 
-    def counts(self):
+    def ask_counts(self):
         counts = self.ask("counts")
         if counts["overflow"] or counts["foreign"]:
             raise Failure("the wan lost %(overflow)d packets, and %(foreign)d came from foreign addresses" % counts)
-        return {(pair["from"], pair["to"]): pair for pair in counts["pairs"]}
+        return counts
+
+    def counts(self):
+        return {(pair["from"], pair["to"]): pair for pair in self.ask_counts()["pairs"]}
+
+    def to_nowhere(self):
+        return self.ask_counts()["unroutable"]
 
     def trace(self):
         return {(pair["from"], pair["to"]): pair["packets"] for pair in self.ask("trace")}
@@ -184,6 +202,14 @@ class Lab:
             self.serve_until(lambda: False, time.monotonic() + every_s)
             if time.monotonic() > self.deadline:
                 raise Failure("did not happen: " + what)
+
+    def see_that_routers_are_new(self):
+        """What a router remembers from before would be part of the result. Nothing can pass before the wan runs."""
+        for host in sorted(os.listdir("/run/netns")):
+            if host.startswith(("home-", "carrier-")):
+                count = int(self.in_host(host, "cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+                if count:
+                    raise Failure("%s knows %d flows already" % (host, count))
 
     def start_server(self, *options):
         server = Program(self, "server", [self.build + "/p2p-server", "--listen", SERVER + ":41414", "--listen",

@@ -88,24 +88,42 @@ def silence(cell):
         raise Failure("the path did not live through the silence")
 
 
+def sent_between_homes(cell):
+    counts = cell.wan.counts()
+    return sum(counts[ends]["sent"] for ends in ((PUBLIC["a"], PUBLIC["b"]), (PUBLIC["b"], PUBLIC["a"])) if ends in counts)
+
+
+def let_punching_end(cell, calm_s=3.0, packets=5):
+    """Until hardly anything has gone from home to home for a while: a few checks and keepalives may."""
+    def is_calm():
+        before = sent_between_homes(cell)
+        cell.lab.serve_until(lambda: False, time.monotonic() + calm_s)  # the measure
+        return sent_between_homes(cell) - before <= packets
+
+    cell.lab.wait_polling(is_calm, "punching ends")
+
+
 def bystanders(cell):
     """Others use the router of `side`, which has room for few flows: those that they have must live, and new ones may
     fail once, for at most 40 s."""
-    host = {"a": "ann", "b": "bob"}[cell.spec["side"]]
     probe = [sys.executable, cell.here + "/probe.py"]
     server = Program(cell.lab, "server", [*probe, "serve", SERVER, "203.0.113.2"])
     cell.lab.wait(lambda: server.lines, "the bystanders' server is ready")
-    others = Program(cell.lab, host, [*probe, "bystand", SERVER])
+    others = Program(cell.lab, "others-" + cell.spec["side"], [*probe, "bystand", SERVER])
     cell.lab.wait(lambda: others.lines, "the bystanders have their flows")
     cell.meet()
     cell.find_path()
+    let_punching_end(cell)
     # Until new flows succeed again, or have failed for too long.
-    began = len(others.lines)
-    cell.lab.wait(lambda: any(json.loads(line)["new"] for line in others.lines[began:]), "new flows succeed again", 45)
-    news = [json.loads(line) for line in others.lines[1:]]
-    failures = [line["at"] for line in news if not line["new"]]
-    cell.result["bystanders"] = {"broken": max(line["broken"] for line in news), "new_failed": len(failures),
+    calm = len(others.lines)
+    cell.lab.wait(lambda: any(json.loads(line)["new"] for line in others.lines[calm:]), "new flows succeed again", 45)
+    judge_bystanders(cell, [json.loads(line) for line in others.lines[1:]])
+
+
+def judge_bystanders(cell, seconds):
+    failures = [line["at"] for line in seconds if not line["new"]]
+    cell.result["bystanders"] = {"broken": max(line["broken"] for line in seconds), "new_failed": len(failures),
                                  "for_s": failures[-1] - failures[0] if failures else 0}
-    spells = sum(not now["new"] and (i == 0 or news[i - 1]["new"]) for i, now in enumerate(news))
+    spells = sum(not now["new"] and (i == 0 or seconds[i - 1]["new"]) for i, now in enumerate(seconds))
     if cell.result["bystanders"]["broken"] or spells > 1 or cell.result["bystanders"]["for_s"] > 40:
         raise Failure("other people's flows suffered: %s" % cell.result["bystanders"])

@@ -1,15 +1,17 @@
 """Looks whether a small internet is what it says, with the probe. usage: verify.py BUILD SPEC     (inside private.sh)
 
-SPEC is JSON: layout, a, b, carriers, and wanted: what else the probe is to find out; or harm. Prints, as JSON, what ann's probe
+SPEC is JSON: layout, a, b, carriers, and wanted: what else the probe is to find out. Prints, as JSON, what ann's probe
 has found and bob's; whether both have the same address outside; and who reaches whom, after bob has sent something to
-where ann is seen: "local" (at bob's own address) and "public" (where bob is seen).
+where ann is seen: "local" (at bob's own address) and "public" (where bob is seen). Or SPEC names a question: "harm" or
+"foreign", of the functions below.
 """
 import json
 import os
 import subprocess
 import sys
+import time
 
-from lab import Failure, Lab, Program, Wan
+from lab import Failure, Foreigners, Lab, Program, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVERS = ["203.0.113.1", "203.0.113.2"]
@@ -40,9 +42,9 @@ def who_reaches_whom(lab):
     return bob.order()["got"]
 
 
-def harm(lab):
+def harm(lab, _):
     """Somebody fills ann's router: do the bystanders notice?"""
-    others = Program(lab, "ann", [*PROBE, "bystand", SERVERS[0]])
+    others = Program(lab, "others-a", [*PROBE, "bystand", SERVERS[0]])
     lab.wait(lambda: len(others.lines) > 2, "the bystanders have their flows")
     hog = Program(lab, "ann", [*PROBE, "ask", *SERVERS, "sessions"])
     hog.may_end = True
@@ -50,12 +52,30 @@ def harm(lab):
     return json.loads(others.lines[-1])
 
 
+def foreign(lab, wan, flows=20):
+    """Foreign flows between two flows of ann's: how many there were a second, and whether each took a port."""
+    Foreigners(lab, "a", seed=1)
+    # The first port was given between the counts 0 and 1, the second one between 2 and 3.
+    counts = [wan.to_nowhere()]
+    ports = [Talker(lab, "ann").seen[1]]
+    counts.append(wan.to_nowhere())
+    began = time.monotonic()
+    lab.wait_polling(lambda: wan.to_nowhere() >= counts[1] + flows, "foreign flows pass")
+    took_s = time.monotonic() - began
+    counts.append(wan.to_nowhere())
+    ports.append(Talker(lab, "ann").seen[1])
+    counts.append(wan.to_nowhere())
+    between = ports[1] - ports[0] - 1
+    return {"flows_per_s": round(flows / took_s, 1), "ports_taken": between,
+            "one_each": counts[2] - counts[1] <= between <= counts[3] - counts[0]}
+
+
 def verify(lab, spec):
-    Wan(lab, {"server": 0, "a": 2, "b": 2}, {})
+    wan = Wan(lab, {"server": 0, "a": 2, "b": 2}, {})
     server = Program(lab, "server", [*PROBE, "serve", *SERVERS])
     lab.wait(lambda: server.lines, "the probe's server is ready")
-    if "harm" in spec:
-        return harm(lab)
+    if "question" in spec:
+        return {"harm": harm, "foreign": foreign}[spec["question"]](lab, wan)
     found = {}
     for host in ("ann", "bob"):
         asking = Program(lab, host, [*PROBE, "ask", *SERVERS, *spec["wanted"].get(host, [])])

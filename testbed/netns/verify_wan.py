@@ -14,6 +14,7 @@ from lab import SERVER, Failure, Lab, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLONE_NEWNET = 0x40000000
+IP_RECVERR, IP_RECVTTL = 11, 12  # Python does not know them everywhere
 ONE_WAY_MS = 25
 COUNT = 1500
 
@@ -38,6 +39,7 @@ class Line:
         self.wan = wan
         self.near, self.far = socket_in("ann", "0.0.0.0"), socket_in("server", SERVER)
         self.far.settimeout(5)
+        self.far.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
         self.sent = 0
 
     def count(self, what):
@@ -48,6 +50,14 @@ class Line:
         self.sent += 1
         self.near.sendto(b"%d" % self.sent, self.far.getsockname())
         return self.sent
+
+    def ttl_taken(self, ttl):
+        """... by the wan; the router takes one."""
+        number = self.send(ttl)
+        data, ancillary, _, _ = self.far.recvmsg(100, socket.CMSG_SPACE(4))
+        if int(data) != number:
+            raise Failure("something else arrived")
+        return ttl - 1 - int.from_bytes(ancillary[0][2], sys.byteorder)
 
     def travel_ms(self):
         began = time.monotonic()
@@ -85,8 +95,8 @@ class Line:
 
 
 def hops(line):
-    """The least TTL with which a packet arrives, and whether somebody complains about others."""
-    line.near.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+    """The least TTL with which a packet arrives, whether somebody complains about others, and what is left of 64."""
+    line.near.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
     line.near.settimeout(5)
     expired = line.count("expired")
     for ttl in (4, 7):
@@ -97,11 +107,8 @@ def hops(line):
         except OSError as error:  # "no route to host" is what the kernel makes of "time exceeded"
             if isinstance(error, TimeoutError):
                 raise Failure("nobody complains about TTL %d" % ttl) from None
-    number = line.send(8)
-    if int(line.far.recv(100)) != number:
-        raise Failure("something else arrived")
-    line.near.setsockopt(socket.IPPROTO_IP, 11, 0)
-    return {"expired": line.count("expired") - expired}
+    line.near.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 0)
+    return {"expired": line.count("expired") - expired, "ttl_taken": [line.ttl_taken(8), line.ttl_taken(64)]}
 
 
 def figures(line):
