@@ -163,7 +163,9 @@ testbed-down:
 e2e e2e-full:
 	@scripts/install-deps.sh build run testbed
 	@$(MAKE) --no-print-directory all $(B)/wan
+	@P2P_BUILD=$(B) testbed/netns/verify_clean.py
 	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md
+	@$(if $(filter e2e-full,$@),cp $(B)/$@.md docs/nat-matrix.md)
 
 # ---- the picture in the docs: a meeting behind hard NATs, from a simulator's trace ----
 picture_of := address-restricted symmetric 1
@@ -195,7 +197,7 @@ help:
 	@echo 'make test       install what is missing, build, lint, run every test'
 	@echo 'make demo       install what is missing, build, show a chat through two NATs'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
-	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair of kinds'
+	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'
 	@echo 'make lint       layering, purity of the cores, format, sizes'
 	@echo 'make tests      the test programs, without running them'
 	@echo 'make picture    docs/hard-nat.svg, from a simulated run'

@@ -18,6 +18,7 @@ DATAGRAMS_MAX = 12    # of an easy pair: between the peers until both have valid
 PROBES_MAX = 2000     # of a pair that is not easy: from one home to the other
 PROBES_PER_S_MAX = 500
 CHAT_MAX = 200        # what the chat may add to that
+HARD_RUNS = 10        # what is hard has to be direct so often in a row
 
 # One kind of each class, all of them against each other, and single pairs with the others.
 CLASSES = ["address-restricted", "port-restricted", "linux", "sequential", "symmetric"]
@@ -62,6 +63,10 @@ class Cell(Job):
     @property
     def argv(self):
         return ["cell.py", BUILD, json.dumps({**self.spec, "wan": {"seed": self.spec["seed"], **self.spec["wan"]}})]
+
+    def is_hard(self):
+        """Direct, but not by checks alone."""
+        return self.needed is not None and self.spec["expect"] == "direct"
 
     def again(self, n):
         """The same with other dice; that of the first run is as it is alone."""
@@ -277,9 +282,10 @@ def special_cells():
 
 
 def cells(full):
-    if full:
-        pairs = [pair(a, b) for a in expect.kinds() for b in expect.kinds()]
-    else:
-        pairs = [pair(a, b) for i, a in enumerate(CLASSES) for b in CLASSES[i:]]
-        pairs += [pair(a, b) for a, b in SINGLES]
-    return pairs + special_cells()
+    short = [pair(a, b) for i, a in enumerate(CLASSES) for b in CLASSES[i:]]
+    short += [pair(a, b) for a, b in SINGLES] + special_cells()
+    if not full:
+        return short
+    pairs = [pair(a, b) for a in expect.kinds() for b in expect.kinds()]
+    again = [cell.again(n) for cell in short if cell.is_hard() for n in range(2, HARD_RUNS + 1)]
+    return pairs + special_cells() + again

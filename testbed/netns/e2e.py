@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the cells: which path do two people get, whatever NATs they are behind? usage: e2e.py [OPTION]... [NAME]...
 
-  --full         every ordered pair of kinds, not one of each class
+  --full         every ordered pair of kinds, not one of each class, and what is hard ten times
   --repeat N     each cell N times, not only once
   --jobs N       cells at a time, each in a small internet of its own (default: one a processor)
   --json FILE, --markdown FILE     the matrix for programs, and for the README
@@ -131,7 +131,7 @@ def main():
             json.dump(report.rows, file, indent=1)
     if options.markdown:
         with open(options.markdown, "w") as file:
-            file.write(matrix.render(report.rows, markdown=True) + "\n")
+            file.write(matrix.document(report.rows))
     print("%d passed, %d failed" % (report.passed, report.failed))
     return 1 if report.failed or not report.rows else 0
 

@@ -1,16 +1,56 @@
-"""The result of a run as text, for people and for the README."""
+"""The result of a run as text, for people and for docs/nat-matrix.md."""
+import os
+import statistics
 import textwrap
 
 import expect
 
+HEAD = """# Which NATs get through to which
 
-def short(row):
+Written by `make e2e-full`: the real programs behind NATs of a real kernel. What the kinds are, and how it is measured:
+[testbed/netns/README.md](../testbed/netns/README.md). This was Linux %s with %d processors; %d cells and probes, %d of them
+as they must be.
+"""
+LEGEND = """\
+The path, and after how many round trips to the server (50 ms each, if nothing else is said) since the newcomer's first
+packet the first message can be read at both ends, and a direct path is validated by both: "direct 2.0 4.0" is the floor
+of the design. Rows are who waits, columns who comes. Letters are reasons, below."""
+
+
+class Reasons:
+    """A letter for each reason that the clients give."""
+
+    def __init__(self):
+        self.texts = []
+
+    def letter(self, row):
+        """"" where a direct path does not have to be explained."""
+        if row.get("path") != "relay" or not row["passed"]:
+            return ""
+        text = row["ann"]["reason"]
+        if text not in self.texts:
+            self.texts.append(text)
+        return " " + name_of(self.texts.index(text))
+
+    def render(self, markdown):
+        lines = ["%s%s: %s" % ("- " if markdown else "", name_of(i), text) for i, text in enumerate(self.texts)]
+        return "\n".join(textwrap.fill(line, 118, subsequent_indent="   ", break_on_hyphens=False) for line in lines)
+
+
+def name_of(i):
+    return chr(ord("a") + i) if i < 26 else "z%d" % i
+
+
+def round_trips(row, what):
+    return " %.1f" % (row[what] / row["unit_ms"]) if row.get(what) is not None else ""
+
+
+def field(row, reasons):
     """One field of the matrix."""
     if not row["passed"]:
         return "FAILED"
-    if row.get("direct_ms") is not None:
-        return "%s %.1f" % (row["path"], row["direct_ms"] / row["unit_ms"])
-    return row["path"] + (" (%s)" % row["needs"] if row["needs"] else "")
+    needs = " (needs %s)" % row["needs"] if row["path"] == "relay" and row["needs"] not in (None, "impossible") else ""
+    return row["path"] + round_trips(row, "message_ms") + round_trips(row, "direct_ms") + reasons.letter(row) + needs
 
 
 def table(lines, markdown):
@@ -25,43 +65,60 @@ def table(lines, markdown):
     return "\n".join(out)
 
 
-def pairs(rows, markdown):
-    found = {(row["a"], row["b"]): short(row) for row in rows}
+def pairs(rows, reasons, markdown):
+    found = {(row["a"], row["b"]): field(row, reasons) for row in rows}
     names = [kind for kind in expect.kinds() if any(kind in ends for ends in found)]
     # Where only one order was run, the matrix is a triangle.
     lines = [["ann \\ bob", *names]] + [[a, *(found.get((a, b), "") for b in names)] for a in names]
     return table(lines, markdown)
 
 
-def others(rows, markdown):
-    lines = [["case", "path", "to the first message", "reason"]]
-    for row in rows:
-        first = "%.1f" % (row["message_ms"] / row["unit_ms"]) if row.get("message_ms") is not None else ""
-        reason = row["ann"]["reason"] if row.get("path") == "relay" and row["passed"] else ""
-        lines.append([row["name"], short(row), first, reason])
+def others(rows, reasons, markdown):
+    lines = [["case", "NATs", "path"]]
+    for row in sorted(rows, key=lambda row: row["name"]):
+        nats = "%s, %s" % (row["a"], row["b"]) if row["layout"] in ("homes", "carriers", "carrier") else row["a"]
+        if row["carriers"]:
+            nats += " behind " + ", ".join(row["carriers"])
+        lines.append([row["name"], nats, field(row, reasons)])
     return table(lines, markdown)
 
 
-def relayed(rows):
-    """The reasons that the clients give, and for which pairs."""
-    reasons = {}
+def repeated(rows, markdown):
+    """Cells that were run more than once: how many were good, how many direct, and when."""
+    lines = [["case", "runs", "good", "direct", "direct after (ms): least", "median", "most"]]
+    for name, runs in by_name(rows).items():
+        direct = [row for row in runs if row["passed"] and row.get("path") == "direct"]
+        times = [row["direct_ms"] for row in direct if row.get("direct_ms") is not None]
+        figures = ["%.0f" % figure(times) if times else "" for figure in (min, statistics.median, max)]
+        lines.append([name, str(len(runs)), str(sum(row["passed"] for row in runs)), str(len(direct)), *figures])
+    return table(lines, markdown)
+
+
+def by_name(rows):
+    names = {}
     for row in rows:
-        if row.get("path") == "relay" and row["passed"]:
-            reasons.setdefault(row["ann"]["reason"], []).append("%(a)s/%(b)s" % row)
-    return "\n\n".join(textwrap.fill('Relayed, "%s": %s.' % (why, ", ".join(names)), 118, break_on_hyphens=False)
-                       for why, names in reasons.items())
+        names.setdefault(row["name"].partition(" #")[0], []).append(row)
+    return {name: runs for name, runs in names.items() if len(runs) > 1}
 
 
 def render(rows, markdown):
-    cells = [row for row in rows if "layout" in row and "#" not in row["name"]]
-    of_pairs = [row for row in cells if row["name"].startswith("pair/")]
-    of_others = sorted((row for row in cells if row not in of_pairs), key=lambda row: row["name"])
-    parts = ["Paths, with the time from bob's first packet until both have validated a direct one, in round trips to the "
-             "server."]
+    cells = [row for row in rows if "layout" in row]
+    once = [row for row in cells if "#" not in row["name"]]
+    of_pairs = [row for row in once if row["name"].startswith("pair/")]
+    of_others = [row for row in once if row not in of_pairs]
+    reasons = Reasons()
+    parts = [LEGEND] if once else []
     if of_pairs:
-        parts.append(pairs(of_pairs, markdown))
-    if any(row.get("path") == "relay" for row in of_pairs):
-        parts.append(relayed(of_pairs))
+        parts.append(pairs(of_pairs, reasons, markdown))
     if of_others:
-        parts.append(others(of_others, markdown))
-    return "\n\n".join(parts) if cells else ""
+        parts.append(others(of_others, reasons, markdown))
+    if reasons.texts:
+        parts.append("Why not direct, as ann's program says it:\n\n" + reasons.render(markdown))
+    if by_name(cells):
+        parts.append(repeated(cells, markdown))
+    return "\n\n".join(parts)
+
+
+def document(rows):
+    return HEAD % (os.uname().release, os.cpu_count() or 1, len(rows), sum(row["passed"] for row in rows)) + "\n" + \
+        render(rows, markdown=True) + "\n"

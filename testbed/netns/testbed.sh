@@ -65,6 +65,7 @@ hold() {
     nsenter --net=/run/netns/wan "$build/wan" socket /run/wan.socket "${edges[@]}" &
     wan=$!
     tail --pid=$wan -n +1 -f /run/wan.said | grep -q -m 1 ready || exit 1
+    : >/run/server.said # before anybody looks into it
     nsenter --net=/run/netns/server "$build/p2p-server" --listen 203.0.113.1:41414 --listen 203.0.113.2:41414 \
         >/run/server.said 2>&1 &
     tail --pid=$! -n +1 -f /run/server.said | grep -q -m 1 ready || { cat /run/server.said >&2; exit 1; }
