@@ -7,7 +7,8 @@
 #define PTO_BACKOFF_US VTIME_S(3) /* three people's patience; fewer bytes than a keepalive costs anyway */
 #define PTO_MAX_US     VTIME_S(8) /* where the round trip itself seems longer than that */
 
-#define ACK_TRUST_US VTIME_S(1)
+#define ACK_TRUST_US  VTIME_S(1)
+#define SAMPLE_MAX_US PTO_MAX_US /* what is acknowledged later tells how long somebody slept or nothing got through */
 
 static struct sent_packet *at(struct recovery *r, uint32_t i)
 {
@@ -243,7 +244,9 @@ bool recovery_acked(struct recovery *r, vtime_us now, const struct frame_ack *ac
         struct sent_packet *p = at(r, i);
         if (!p->outstanding || !covers(ack, p->number))
             continue;
-        if (!progress && sent_at != 0) /* the largest is news, and something ack-eliciting is (s5.1) */
+        /* The largest is news, and something ack-eliciting is (s5.1). But a minute is no round trip, and pacing by it
+         * would silence us for minutes more. */
+        if (!progress && sent_at != 0 && now - sent_at <= SAMPLE_MAX_US)
             sample_rtt(r, now - sent_at, ack->delay_us);
         progress = true;
         settle(r, p);

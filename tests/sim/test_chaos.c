@@ -23,6 +23,7 @@ static const uint64_t kept[] = {
     265,  /* as 64 */
     280,  /* probes repeated the oldest packets only, in which nothing was left to repeat */
     329,  /* as 64 */
+    1374, /* an old packet's late Ack was taken for a round trip of minutes, and paced by */
     3070, /* said when the first had left again within the linger: lost without a word */
     3121, /* the LAN was lost, the outside of the NAT was found first, and the LAN never tried again */
 };
