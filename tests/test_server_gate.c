@@ -100,6 +100,38 @@ static void under_load_there_is_no_state_before_the_cookie(void **state)
     rig_stop(&r);
 }
 
+/* Two Registers that went out before the first was answered: by its shares the second is known for the same process,
+ * so that it is introduced once, and not by one of its shares to two of the other's. A process that follows on the
+ * same port has others. */
+static void a_cookie_twice_is_one_registration(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client a = rig_client(1), b = rig_client(2);
+    rig_start(&r, NULL);
+    rig_join(&r, &a, 7, 1);
+    rig_wait(&r, LEASE_US + VTIME_S(1)); /* its secret is forgotten, its cookie is good */
+    rig_join(&r, &b, 42, 4);
+    rig_stock(&a, 4);
+    const struct frame first = rig_register_frame(&a, FORM_ROOM, 42);
+    rig_send(&r, &a.addr, &first);
+    const uint64_t handle = rig_expect(&r, &a.addr, FRAME_REGISTERED)->registered.handle;
+    assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 1);
+    const struct frame second = rig_register_frame(&a, FORM_ROOM, 42);
+    rig_send(&r, &a.addr, &second);
+    assert_int_equal(rig_expect(&r, &a.addr, FRAME_REGISTERED)->registered.handle, handle);
+    assert_int_equal(rig_count(&r, &a.addr, FRAME_PEER_INFO) + rig_count(&r, &b.addr, FRAME_PEER_INFO), 0);
+    assert_int_equal(rig_stat(&r, "registrations"), 2);
+
+    a.registered = false;
+    rig_stock(&a, 4);
+    assert_true(rig_register(&r, &a, FORM_ROOM, 42));
+    assert_int_not_equal(a.handle, handle);
+    assert_int_equal(rig_count(&r, &b.addr, FRAME_PEER_INFO), 1);
+    assert_int_equal(rig_stat(&r, "registrations"), 2);
+    rig_stop(&r);
+}
+
 static void cookies_live_two_to_four_minutes(void **state)
 {
     (void)state;
@@ -423,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_stranger_keeps_its_names_for_five_seconds),
         cmocka_unit_test(a_stranger_does_not_touch_the_registration_of_its_source),
         cmocka_unit_test(under_load_there_is_no_state_before_the_cookie),
+        cmocka_unit_test(a_cookie_twice_is_one_registration),
         cmocka_unit_test(cookies_live_two_to_four_minutes),
         cmocka_unit_test(the_lease_is_sixty_seconds),
         cmocka_unit_test(a_source_has_one_registration),

@@ -88,31 +88,6 @@ static void echo(struct server *s, const struct arrival *in, uint32_t stranger, 
     introduce_registration(s, in->now, id);
 }
 
-/* Case 2: the cookie proves the source. If a stranger was there, it was this one. */
-static void admit_new(struct server *s, const struct arrival *in, const struct frame_register *f)
-{
-    const uint32_t ghost = registration_by_source(s, &in->path.from);
-    const uint32_t stranger = stranger_by_source(s, &in->path.from);
-    if (stranger != 0) {
-        echo(s, in, stranger, f);
-        return;
-    }
-    struct wish wish;
-    struct party party = {.path = in->path};
-    uint8_t code = REFUSED_BUSY;
-    uint32_t id = 0;
-    if (read_wish(s, in->now, f, ghost != 0 ? &registration_at(s, ghost)->wish : NULL, &wish)) {
-        party_name(s, &party);
-        id = registration_add(s, in->now, &party, &wish, &code);
-    }
-    if (id == 0) {
-        send_refused(s, in, f->token, 0, code);
-        return;
-    }
-    reserve_given(s, in->now, &wish);
-    settle(s, in, id, f);
-}
-
 static bool move_place(struct server *s, const struct arrival *in, uint32_t id, const struct wish *wish,
                        uint8_t *ret_code)
 {
@@ -142,6 +117,37 @@ static void refresh(struct server *s, const struct arrival *in, uint32_t id, con
         send_refused(s, in, f->token, 0, code);
         return;
     }
+    settle(s, in, id, f);
+}
+
+/* Case 2: the cookie proves the source. If a stranger was there, it was this one. A registration that was there is a
+ * ghost, unless it has one of these shares: then this Register went out before the answer to the last one was there,
+ * and as a new one its shares would be given away once more, and its runs be different ones at their two ends. */
+static void admit_new(struct server *s, const struct arrival *in, const struct frame_register *f)
+{
+    const uint32_t ghost = registration_by_source(s, &in->path.from);
+    const uint32_t stranger = stranger_by_source(s, &in->path.from);
+    if (stranger != 0) {
+        echo(s, in, stranger, f);
+        return;
+    }
+    if (ghost != 0 && registration_has_share(s, ghost, f->shares, f->share_count)) {
+        refresh(s, in, ghost, f);
+        return;
+    }
+    struct wish wish;
+    struct party party = {.path = in->path};
+    uint8_t code = REFUSED_BUSY;
+    uint32_t id = 0;
+    if (read_wish(s, in->now, f, ghost != 0 ? &registration_at(s, ghost)->wish : NULL, &wish)) {
+        party_name(s, &party);
+        id = registration_add(s, in->now, &party, &wish, &code);
+    }
+    if (id == 0) {
+        send_refused(s, in, f->token, 0, code);
+        return;
+    }
+    reserve_given(s, in->now, &wish);
     settle(s, in, id, f);
 }
 

@@ -351,6 +351,8 @@ void registration_refresh(struct server *s, vtime_us now, uint32_t id);
 void registration_set_path(struct server *s, vtime_us now, uint32_t id, const struct path *path);
 /* The new stock, but for shares that an introduction has used. */
 void registration_stock(struct server *s, uint32_t id, const struct share_public *shares, uint8_t count);
+/* In its stock, or used by an introduction that is remembered. */
+bool registration_has_share(const struct server *s, uint32_t id, const struct share_public *shares, uint8_t count);
 void registrations_run(struct server *s, vtime_us now);
 uint32_t stranger_add(struct server *s, const struct arrival *in); /* 0: the table is full */
 /* A Register came from it: counts for its ledger and lets it live on. */

@@ -171,6 +171,19 @@ void registration_stock(struct server *s, uint32_t id, const struct share_public
     r->share_count = kept;
 }
 
+bool registration_has_share(const struct server *s, uint32_t id, const struct share_public *shares, uint8_t count)
+{
+    const struct share_public *stock = shares_of(s, id);
+    for (uint8_t i = 0; i < count; i++) {
+        if (introduction_used_share(s, id, shares[i].point))
+            return true;
+        for (uint8_t k = 0; k < registration_at(s, id)->share_count; k++)
+            if (memcmp(stock[k].point, shares[i].point, sizeof stock[k].point) == 0)
+                return true;
+    }
+    return false;
+}
+
 void registrations_run(struct server *s, vtime_us now)
 {
     while (s->leases.head != 0 && now >= registration_at(s, s->leases.head)->refreshed + LEASE_US) {
