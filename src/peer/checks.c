@@ -9,7 +9,6 @@
     VTIME_S(5) /* without a direct path: try again after 5, 10, 20, 40, then                                           \
                   every 60 s */
 #define REPUNCH_MAX_US VTIME_S(60)
-#define LOST_US        VTIME_S(3)    /* a direct path is lost: so long the plain checks have it to themselves */
 #define HOLD_MAX_US    VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
 
 #define PATH_GAP_US     VTIME_S(1)
@@ -340,7 +339,7 @@ void checks_choose(struct engine *e, vtime_us now, struct peer *p, const char *r
         classify_met(e, now);
     } else {
         if (direct_before)
-            p->attempt_at = now + LOST_US;
+            p->attempt_at = now;
         if (p->offer_sent != e->offer.generation)
             p->due |= CARRIED_OFFER;
         p->repunch_at = now + (direct_before ? VTIME_MS(500) : REPUNCH_FIRST_US);

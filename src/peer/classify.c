@@ -11,10 +11,10 @@
  * outside than inside asks for the mapping at once, and who meets somebody and gets no direct path for all of it. */
 #include "peer/internal.h"
 
-#define READY_US    VTIME_MS(50)  /* after registering: an introduction comes in the same moment or not at all */
-#define RUN_WAIT_US VTIME_S(3)    /* a run that has not confirmed by then is somebody else's */
-#define MET_US      VTIME_S(1)    /* after a direct path was found: the other end still has to find it */
-#define LATEST_US   VTIME_S(10)   /* then it runs whatever goes on */
+#define READY_US    VTIME_MS(50) /* and 1.5 round trips after registering: by then the echo has brought introductions */
+#define RUN_WAIT_US VTIME_S(3)   /* a run that has not confirmed by then is somebody else's */
+#define MET_US      VTIME_S(1)   /* after a direct path was found: the other end still has to find it */
+#define LATEST_US   VTIME_S(10)  /* then it runs whatever goes on */
 #define AGAIN_US    VTIME_MS(100) /* and 1.5 round trips: what is unanswered then is asked again, */
 enum { ROUNDS = 3 };              /* so often in all. */
 #define FAILED_US VTIME_S(10)     /* The whole once more, if not even the mapping is known then, with doubling pauses */
@@ -107,17 +107,22 @@ static bool has_met_a_hard_one(const struct engine *e)
     return false;
 }
 
+static vtime_us ready_at(const struct engine *e, vtime_us now)
+{
+    return now + e->rv.rtt_us * 3 / 2 + READY_US;
+}
+
 void classify_registered(struct engine *e, vtime_us now, const struct frame_registered *f, bool moved)
 {
     struct classify *c = &e->classify;
     bool same = addr_equal(&c->alternate, &f->alternate);
     if (c->stage == CLASSIFY_WAITING && c->ready_at == 0)
-        c->ready_at = now + READY_US;
+        c->ready_at = ready_at(e, now);
     c->alternate = f->alternate;
     if ((same && !moved) || c->stage == CLASSIFY_WAITING)
         return;
     classify_forget(e);
-    c->ready_at = now + READY_US;
+    c->ready_at = ready_at(e, now);
 }
 
 void classify_forget(struct engine *e)
@@ -235,7 +240,7 @@ static uint8_t ports_of(struct engine *e)
         const struct question *q = &e->classify.questions[i];
         if (!q->answered)
             continue;
-        if (!addr_ip_equal(&q->observed, classify_observed(e)))
+        if (nat_foresight(&e->nat) != FORESIGHT_EXACT && !addr_ip_equal(&q->observed, classify_observed(e)))
             return NAT_PORTS_RANDOM; /* a pool of addresses: which one comes next is as open as the port */
         own[count] = e->sockets[q->socket].local.port;
         seen[count++] = q->observed.port;

@@ -184,9 +184,9 @@ static unsigned try_cells(const struct goal *g, const char *const *as, size_t a_
 }
 
 static const char *const strict[] = {"port-restricted"}, *const linuxes[] = {"linux", "open-input"};
-static const char *const sequential[] = {"sequential",        "sequential-2",    "sequential-down",
-                                         "sequential-range",  "sequential-busy", "first-kept",
-                                         "first-kept-common", "first-kept-busy", "pool-paired"};
+static const char *const sequential[] = {"sequential",       "sequential-2",     "sequential-down",
+                                         "sequential-range", "sequential-busy",  "keeps-first",
+                                         "keeps-first-own",  "keeps-first-busy", "pool-paired"};
 static const char *const plain[] = {"sequential"}, *const busy[] = {"sequential-busy"};
 static const char *const random_ports[] = {"symmetric", "symmetric-range"};
 
@@ -245,8 +245,8 @@ static void test_what_cannot_be_direct(void **state)
     static const struct {
         const char *a, *b;
     } rows[] = {
-        {"symmetric", "symmetric"},  {"symmetric", "sequential"},      {"sequential", "symmetric"},
-        {"symmetric", "first-kept"}, {"symmetric-pool", "sequential"}, {"symmetric-pool", "symmetric"},
+        {"symmetric", "symmetric"},   {"symmetric", "sequential"},      {"sequential", "symmetric"},
+        {"symmetric", "keeps-first"}, {"symmetric-pool", "sequential"}, {"symmetric-pool", "symmetric"},
     };
     struct sample sent = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -292,7 +292,8 @@ static void expected_nat(const struct nat_kind *k, uint8_t *ret_mapping, uint8_t
     *ret_ports = NAT_PORTS_PRESERVED;
     if (c && c->mapping != NATBOX_NONE && c->ports == NATBOX_RANDOM)
         *ret_ports = NAT_PORTS_RANDOM;
-    if (c && (c->ports == NATBOX_SEQUENTIAL || c->ports == NATBOX_FIRST_KEPT || c->ports == NATBOX_FIRST_KEPT_COMMON))
+    /* Who keeps the first port preserves that of a fresh socket: that is what tries are made with. */
+    if (c && c->ports == NATBOX_SEQUENTIAL)
         *ret_ports = NAT_PORTS_SEQUENTIAL;
 }
 

@@ -82,8 +82,9 @@ static uint64_t datagrams(const struct scene *s)
 
 /* What a mesh costs, all told: so many datagrams for each pair and each person until all are in, and then in five idle
  * minutes. A person needs 6 for registering and 20 for finding out about its NAT (8 questions, two of them up to three
- * times, and the answers). A pair needs 20 (12 of them with the server) if all come at once, and 26 if they come one by one, since whoever
- * is there refreshes his shares each time; later each end asks the path every 15 to 18 s, and is answered. */
+ * times, and the answers). A pair needs 20 (12 of them with the server) if all come at once, and 26 if they come one by
+ * one, since whoever is there refreshes his shares each time; later each end asks the path every 15 to 18 s, and is
+ * answered. */
 static void mesh(uint64_t seed, int people, vtime_us apart)
 {
     struct scene *s = scene_test("mesh", seed);
