@@ -22,11 +22,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AIMED_US    VTIME_S(2)    /* and 3 round trips of both: the opener opens, asks, and its Aim may be lost once */
-#define BIRTHDAY_US VTIME_S(10)   /* the opener's share of it: 2,000 probes at 500 a second, and the way */
-#define STUCK_US    VTIME_MS(700) /* known ports: what the plain checks may take longer */
-#define TURN_US     VTIME_S(5)    /* the other's turn to probe, and it does not */
-#define AIM_OLD_US  VTIME_S(3)    /* an Aim that could not be followed for so long */
+#define AIMED_US        VTIME_S(2) /* and 3 round trips of both: the opener opens, asks, and its Aim may be lost once */
+#define BIRTHDAY_US     VTIME_S(10)   /* the opener's share of it: 2,000 probes at 500 a second, and the way */
+#define STUCK_US        VTIME_MS(700) /* known ports: what the plain checks may take longer */
+#define TURN_US         VTIME_S(5)    /* the other's turn to probe, and it does not */
+#define DISAPPOINTED_US VTIME_S(3)    /* after the plain checks should have found something */
+#define AIM_OLD_US      VTIME_S(3)    /* an Aim that could not be followed for so long */
 
 enum { DOUBT = 3 }; /* tries */
 
@@ -392,6 +393,20 @@ bool hard_probed(struct engine *e, const struct addr *from, const struct frame_p
     return base != NULL && addr_equal(from, base) && (hard_row_probed(e, from, f) || hard_ping_probed(e, f->token));
 }
 
+/* Nothing has come of the plain checks, and there is nothing else: said once. */
+static void tell_disappointment(struct engine *e, vtime_us now, struct peer *p)
+{
+    const struct addr *theirs = their_observed(e, p), *own = classify_observed(e);
+    if (p->tries_told || !p->told || p->offer.generation == 0 || now < p->hold_until + DISAPPOINTED_US)
+        return;
+    p->tries_told = true;
+    if (theirs != NULL && own != NULL && addr_ip_equal(theirs, own))
+        checks_tell(e, p,
+                    "both are behind the same NAT, which does not let them meet inside; relayed, and tried again");
+    else
+        checks_tell(e, p, "nothing gets through directly so far; relayed, and tried again");
+}
+
 /* Both know that it is hopeless, or how hard it is: said once. */
 static void tell_outlook(struct engine *e, struct peer *p)
 {
@@ -419,8 +434,12 @@ static void begin_somewhere(struct engine *e, vtime_us now)
 {
     for (unsigned i = 0; i < PEER_SLOTS && e->hard.phase == HARD_IDLE; i++) {
         struct peer *p = &e->peers[i];
-        if (p->state != PEER_LIVE || !lacks_direct(p) || !hard_is_decided(e, p))
+        if (p->state != PEER_LIVE || !lacks_direct(p) || e->config.relay == RELAY_ONLY)
             continue;
+        if (!hard_is_decided(e, p)) {
+            tell_disappointment(e, now, p);
+            continue;
+        }
         tell_outlook(e, p);
         follow(e, now, p);
         uint32_t attempt = own_turn(e, p, now);
@@ -455,8 +474,10 @@ bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 /* When own_turn() may have another answer. */
 static vtime_us turn_changes_at(const struct engine *e, const struct peer *p)
 {
-    if (p->state != PEER_LIVE || !lacks_direct(p) || !hard_is_decided(e, p))
+    if (p->state != PEER_LIVE || !lacks_direct(p) || e->config.relay == RELAY_ONLY)
         return VTIME_NEVER;
+    if (!hard_is_decided(e, p))
+        return p->tries_told || !p->told || p->offer.generation == 0 ? VTIME_NEVER : p->hold_until + DISAPPOINTED_US;
     vtime_us at = ready_at(e, p);
     at = at > e->now ? at : at + TURN_US;
     return at > e->now ? at : VTIME_NEVER;

@@ -98,7 +98,7 @@ class Cell(Job):
             took, allowed = result["message_ms"] - result["waited_ms"], self.floor_ms() + COMPUTING_MS
             if took > allowed:
                 return "the first message took %.0f ms; %.0f are allowed" % (took, allowed)
-            if result["path"] == "direct" and self.needed is None:
+            if result["path"] == "direct" and expect.is_easy_pair(*self.chains):
                 for what in ("peer_datagrams", "server_datagrams"):
                     if result[what] > DATAGRAMS_MAX:
                         return "%s: %d" % (what, result[what])

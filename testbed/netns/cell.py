@@ -58,9 +58,8 @@ class Cell:
         self.server = self.lab.start_server()
         self.ann = Client(self.lab, "ann", "typed by ann")
         self.lab.wait(lambda: self.ann.all("registered"), "ann is registered")
-        # She is waiting only when the server has her echo, too.
-        self.lab.wait_polling(lambda: sum(pair["arrived"] for (_, to), pair in self.wan.counts().items()
-                                          if side_of(to) == "server") >= 2, "the server has ann's echo")
+        # She is waiting when she has nothing more to ask the server: which has her echo then, too.
+        self.lab.wait(lambda: self.ann.all("nat"), "ann knows her NAT")
         before_bob()
         before = sum(p.waited_s() for p in self.lab.programs)
         self.bob = Client(self.lab, "bob", "typed by bob")

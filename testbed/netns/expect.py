@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 #   "birthday"        256 sockets against random ports
 #   "fresh-sockets"   out of a poisoned port
 #   "classification"  the clients' `nat` events say what the probe finds
-ENGINE_HAS = frozenset()
+ENGINE_HAS = frozenset({"prediction", "birthday", "fresh-sockets", "classification"})
 
 
 def described(kind):
@@ -44,9 +44,14 @@ def behind(chain):
 
 
 def engine_says(chain):
-    """... and what the clients' `nat` events must say; which of a counter's ports are kept is not their word."""
+    """... and what the clients' `nat` events must say: who keeps the first port preserves that of a fresh socket."""
     nat = behind(chain)
-    return {**nat, "ports": "sequential" if nat["ports"].startswith("sequential") else nat["ports"]}
+    return {**nat, "ports": "preserved" if nat["ports"] == "sequential-after-first" else nat["ports"]}
+
+
+def is_easy_pair(chain_a, chain_b):
+    """Both have one port for all destinations."""
+    return all(group(engine_says(chain)) in ("easy", "strict") for chain in (chain_a, chain_b))
 
 
 def group(nat):
