@@ -221,7 +221,7 @@ static struct packet_summary summarise(struct engine *e, struct bytes plain)
 static vtime_us ack_delay(const struct engine *e, const struct peer *p, const struct packet_summary *s)
 {
     vtime_us both = (vtime_us)e->rv.rtt_us + p->offer.server_rtt_us;
-    if (!s->only_handshake || both + ACK_DELAY_MAX_US > ENVELOPE_ACK_US)
+    if (!s->only_handshake || p->chosen > PATH_RELAYED || both + ACK_DELAY_MAX_US > ENVELOPE_ACK_US)
         return ACK_DELAY_MAX_US;
     return ENVELOPE_ACK_US - both;
 }
