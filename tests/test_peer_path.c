@@ -24,7 +24,7 @@ static void test_probing(void **state)
     assert_true(p.ask_at == now); /* at once */
     uint64_t challenge = 0;
     for (unsigned i = 1; i <= PROBE_TRIES_MAX; i++) {
-        assert_false(path_expire(&p, now, VTIME_S(1), true, true));
+        assert_false(path_expire(&p, now, VTIME_S(1), true));
         assert_int_equal(p.state, PATH_PROBING);
         uint64_t asked = path_ask(&p, &dice_rng, now, VTIME_MS(200 * i));
         assert_true(asked != 0);
@@ -35,10 +35,10 @@ static void test_probing(void **state)
         now = p.ask_at;
     }
     now--;
-    assert_false(path_expire(&p, now, VTIME_S(1), false, false));
+    assert_false(path_expire(&p, now, VTIME_S(1), false));
     assert_int_equal(p.state, PATH_PROBING); /* the last answer may still come */
     now++;
-    assert_false(path_expire(&p, now, VTIME_S(1), false, false)); /* it never worked, so it did not stop to */
+    assert_false(path_expire(&p, now, VTIME_S(1), false)); /* it never worked, so it did not stop to */
     assert_int_equal(p.state, PATH_RESTING);
     assert_true(p.ask_at == VTIME_NEVER);
     assert_false(path_answered(&p, &dice_rng, now, challenge)); /* too late */
@@ -111,16 +111,16 @@ static void test_consent(void **state)
     (void)state;
     const vtime_us now = VTIME_S(100), pto = VTIME_MS(100);
     struct path p = working(now);
-    assert_false(path_expire(&p, now + CONSENT_US - 1, pto, true, false));
-    assert_true(path_expire(&p, now + CONSENT_US, pto, true, false)); /* in use: probed anew */
+    assert_false(path_expire(&p, now + CONSENT_US - 1, pto, true));
+    assert_true(path_expire(&p, now + CONSENT_US, pto, true)); /* in use: probed anew */
     assert_int_equal(p.state, PATH_PROBING);
     assert_true(p.ask_at == now + CONSENT_US);
-    assert_false(path_expire(&p, now + CONSENT_US, pto, true, false)); /* it stops once */
+    assert_false(path_expire(&p, now + CONSENT_US, pto, true)); /* it stops once */
 
     p = working(now);
-    assert_false(path_expire(&p, now + CONSENT_US - 1, pto, false, false));
+    assert_false(path_expire(&p, now + CONSENT_US - 1, pto, false));
     assert_int_equal(p.state, PATH_WORKING);
-    assert_false(path_expire(&p, now + CONSENT_US, pto, false, false)); /* not in use: nothing is lost */
+    assert_false(path_expire(&p, now + CONSENT_US, pto, false)); /* not in use: nothing is lost */
     assert_int_equal(p.state, PATH_RESTING);
 }
 
@@ -130,22 +130,23 @@ static void test_suspect(void **state)
     const vtime_us pto = VTIME_MS(100);
     vtime_us now = VTIME_S(100), start;
     struct path p = working(now);
+    struct path idle = p;
     path_suspect(&p, now);
     assert_true(p.ask_at == now);
-    start = now;
+    idle.ask_at = start = now;
     for (int i = 0; i < 3; i++) {
-        assert_false(path_expire(&p, now, pto, true, true));
+        assert_false(path_expire(&p, now, pto, true));
         path_ask(&p, &dice_rng, now, VTIME_MS(50));
+        path_ask(&idle, &dice_rng, now, VTIME_MS(50));
         path_suspect(&p, now); /* it is being asked: no sooner */
         assert_true(p.ask_at == now + VTIME_MS(50));
         now += VTIME_MS(50);
     }
     now = start + 3 * pto;
-    assert_false(path_expire(&p, now - 1, pto, true, true)); /* three questions, but not three PTO */
-    struct path idle = p;
-    assert_false(path_expire(&idle, now, pto, true, false)); /* nothing waits for it */
+    assert_false(path_expire(&p, now - 1, pto, true)); /* three questions, but not three PTO */
+    assert_false(path_expire(&idle, now, pto, true));  /* nothing has waited for it */
     assert_int_equal(idle.state, PATH_WORKING);
-    assert_true(path_expire(&p, now, pto, true, true));
+    assert_true(path_expire(&p, now, pto, true));
     assert_int_equal(p.state, PATH_PROBING);
 
     p = working(now);

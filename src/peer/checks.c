@@ -11,6 +11,7 @@
 #define REPUNCH_MAX_US VTIME_S(60)
 #define HOLD_MAX_US    VTIME_MS(600) /* with an Ack's flight less than the first probe timeout, 1 s */
 
+#define FRESH_US        VTIME_S(1) /* an answer no older than this is believed */
 #define PATH_GAP_US     VTIME_S(1)
 #define SKEW_MIN_US     VTIME_MS(5)   /* below that it is the programs' own delays */
 #define SKEW_MAX_US     VTIME_MS(200) /* DESIGN s6 */
@@ -467,6 +468,16 @@ static void repunch(struct engine *e, vtime_us now, struct peer *p)
             path_probe(&p->paths[i], now);
 }
 
+/* What took the path in use may have taken others, which nobody has asked since they were found. */
+static void doubt_the_others(struct peer *p, vtime_us now)
+{
+    for (int i = 1; i < PATHS_MAX; i++) {
+        struct path *q = &p->paths[i];
+        if (q->state == PATH_WORKING && now > q->answered_at + FRESH_US)
+            path_probe(q, now);
+    }
+}
+
 void checks_timers(struct engine *e, vtime_us now, struct peer *p)
 {
     if (p->state != PEER_LIVE)
@@ -475,14 +486,14 @@ void checks_timers(struct engine *e, vtime_us now, struct peer *p)
     bool lost = false;
     for (int i = 1; i < PATHS_MAX; i++) {
         struct path *q = &p->paths[i];
-        bool waiting = i == p->chosen && p->recovery.outstanding > 0;
-        lost = path_expire(q, now, pto, i == p->chosen, waiting) || lost;
+        lost = path_expire(q, now, pto, i == p->chosen) || lost;
         if (q->state == PATH_RESTING && q->socket > ENGINE_SOCKET_V6) { /* its socket is no use any more */
             *q = (struct path){0};
             e->pool_stale = true;
         }
     }
     if (lost) {
+        doubt_the_others(p, now);
         rendezvous_soon(e, now); /* our NAT may have given us another address: the
                                     server sees it */
         checks_choose(e, now, p, "the direct path stopped answering");

@@ -14,7 +14,7 @@
 #define READY_US    VTIME_MS(50) /* and 1.5 round trips after registering: by then the echo has brought introductions */
 #define RUN_WAIT_US VTIME_S(3)   /* a run that has not confirmed by then is somebody else's */
 #define MET_US      VTIME_S(1)   /* after a direct path was found: the other end still has to find it */
-#define MARGIN_US   VTIME_MS(500) /* what a direct path may come later than it should */
+#define MARGIN_US   VTIME_MS(200) /* what a direct path may come later than it should */
 #define LATEST_US   VTIME_S(10)   /* then it runs whatever goes on */
 #define AGAIN_US    VTIME_MS(100) /* and 1.5 round trips: what is unanswered then is asked again, */
 enum { ROUNDS = 3 };              /* so often in all. */
@@ -281,7 +281,7 @@ static void conclude(struct engine *e)
 bool classify_probed(struct engine *e, const struct addr *from, const struct frame_probed *f)
 {
     struct classify *c = &e->classify;
-    for (int i = 0; is_asking(c) && i < CLASSIFY_QUESTIONS; i++) {
+    for (int i = 0; is_asking(c) && is_wanted(e) && i < CLASSIFY_QUESTIONS; i++) {
         struct question *q = &c->questions[i];
         struct addr expected = q->from == PROBE_FROM_SAME         ? q->to
                                : q->from == PROBE_FROM_OTHER_PORT ? other_port(e)

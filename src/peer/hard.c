@@ -27,9 +27,15 @@
 #define STUCK_US        VTIME_MS(700) /* known ports: what the plain checks may take longer */
 #define TURN_US         VTIME_S(5)    /* the other's turn to probe, and it does not */
 #define DISAPPOINTED_US VTIME_S(3)    /* after the plain checks should have found something */
-#define AIM_OLD_US      VTIME_S(3)    /* an Aim that could not be followed for so long */
+#define OPENING_GAP_US  VTIME_S(10)
+#define CLOSED_SLACK_US VTIME_S(30) /* the prober's pause began before the opener's */
+#define AIM_OLD_US      VTIME_S(3)  /* an Aim that could not be followed for so long */
 
-enum { DOUBT = 3 }; /* tries */
+enum {
+    DOUBT = 3,           /* tries */
+    LOST_SAMPLES = 2,    /* tries in a row */
+    OPENINGS_BURST = 16, /* that a peer may ask for at once, and then one in OPENING_GAP_US */
+};
 
 /* ---- who, how ---- */
 
@@ -128,12 +134,38 @@ static bool is_over_with(const struct engine *e, const struct peer *p)
     return h->peer == p && (p->state != PEER_LIVE || p->number != h->number);
 }
 
+/* The router can't take it: nothing of the kind any more. */
+static void harm(struct engine *e, struct peer *p)
+{
+    p->aim = (struct frame_aim){.attempt = p->attempt, .stop = true};
+    p->due |= CARRIED_AIM;
+    e->hard.harmed = true;
+    end(e);
+    checks_tell(e, p, "your router has too few mappings for guessing ports; relayed");
+}
+
+/* Fresh sockets that the server does not answer, three times each, are the same sign as lost pings. */
+static bool is_starved(struct engine *e)
+{
+    struct hard *h = &e->hard;
+    if (h->technique == TECHNIQUE_CHECKS || hard_are_sampled(h))
+        h->lost_samples = 0;
+    else
+        h->lost_samples++;
+    return h->lost_samples == LOST_SAMPLES;
+}
+
 /* A try brought nothing: when is the next? */
 static void failed(struct engine *e, vtime_us now)
 {
     struct hard *h = &e->hard;
     struct peer *p = h->peer;
     enum nat_technique technique = h->technique;
+    bool unanswered = h->phase == HARD_AIMED; /* it is busy with somebody else, or has none of it */
+    if (is_starved(e)) {
+        harm(e, p);
+        return;
+    }
     end(e);
     if (p->attempts_failed < UINT8_MAX)
         p->attempts_failed++;
@@ -141,6 +173,10 @@ static void failed(struct engine *e, vtime_us now)
         p->attempt_at = now + vtime_min(VTIME_S(1) << (p->attempts_failed < 7 ? p->attempts_failed : 7), VTIME_S(60));
         if (p->attempts_failed == 3)
             checks_tell(e, p, "nothing gets through directly so far; relayed, and tried again");
+        return;
+    }
+    if (unanswered) {
+        p->attempt_at = now + vtime_min(TURN_US << (p->attempts_failed < 7 ? p->attempts_failed : 7), TARGET_US);
         return;
     }
     bool again = technique == TECHNIQUE_PREDICTION && p->attempts_failed % PREDICTIONS_MAX != 0;
@@ -152,17 +188,6 @@ static void failed(struct engine *e, vtime_us now)
     checks_tell(e, p,
                 technique == TECHNIQUE_BIRTHDAY ? "no guessed port was right; relayed, and tried again later"
                                                 : "no predicted port was right; relayed, and tried again later");
-}
-
-/* The router can't take it: nothing of the kind any more. */
-static void harm(struct engine *e)
-{
-    struct peer *p = e->hard.peer;
-    p->aim = (struct frame_aim){.attempt = p->attempt, .stop = true};
-    p->due |= CARRIED_AIM;
-    e->hard.harmed = true;
-    end(e);
-    checks_tell(e, p, "your router has too few mappings for guessing ports; relayed");
 }
 
 const char *hard_way(const struct engine *e, const struct peer *p, const struct path *q)
@@ -212,6 +237,7 @@ static void begin(struct engine *e, struct peer *p, uint32_t attempt)
     h->technique = nat_technique(&n.own, &n.theirs);
     h->own = nat_foresight(&n.own);
     h->theirs = nat_foresight(&n.theirs);
+    h->step = e->nat.step;
     h->deadline = VTIME_NEVER;
     h->sent = 0;
     h->lost_pings = 0;
@@ -322,17 +348,32 @@ static bool is_at_their_address(const struct engine *e, const struct peer *p, co
     return theirs != NULL && addr_ip_equal(theirs, a);
 }
 
+/* A member who asks for one try after the other costs the others their turns and the server our questions. */
+static bool may_open(struct peer *p, vtime_us now)
+{
+    vtime_us at = p->openings_at > now ? p->openings_at : now;
+    if (at - now >= OPENINGS_BURST * OPENING_GAP_US)
+        return false;
+    p->openings_at = at + OPENING_GAP_US;
+    return true;
+}
+
 static void follow_as_opener(struct engine *e, vtime_us now, struct peer *p)
 {
     struct hard *h = &e->hard;
     const struct frame_aim aim = p->their_aim;
     enum nat_technique technique = technique_for(e, p, aim.attempt);
-    if (technique == TECHNIQUE_NONE || !is_consented(e, p, technique) ||
-        (technique != TECHNIQUE_CHECKS && (e->hard.harmed || p->spares)))
+    if (aim.attempt <= p->attempt) { /* said again */
+        p->their_aim.attempt = 0;
         return;
-    if (h->peer == p && aim.attempt > h->attempt)
+    }
+    if (technique == TECHNIQUE_NONE || !is_consented(e, p, technique) ||
+        (technique != TECHNIQUE_CHECKS &&
+         (h->harmed || p->spares || !hard_target_is_open(h, now + CLOSED_SLACK_US, &p->witnessed))))
+        return;
+    if (h->peer == p)
         end(e); /* it has given up the one before */
-    if (h->phase == HARD_IDLE)
+    if (h->phase == HARD_IDLE && may_open(p, now))
         begin_opening(e, now, p, &aim);
 }
 
@@ -341,7 +382,8 @@ static void follow_as_prober(struct engine *e, vtime_us now, struct peer *p)
     struct hard *h = &e->hard;
     const struct frame_aim aim = p->their_aim;
     if (h->peer != p || h->phase != HARD_AIMED || h->attempt != aim.attempt ||
-        (aim.count == 0) != (h->technique == TECHNIQUE_BIRTHDAY))
+        (aim.count == 0) != (h->technique == TECHNIQUE_BIRTHDAY) ||
+        (aim.count != 1 && h->technique == TECHNIQUE_CHECKS))
         return;
     struct hard_target *t = h->technique == TECHNIQUE_CHECKS ? NULL : hard_target_take(h, now, &p->witnessed);
     h->target = aim.address;
@@ -400,6 +442,8 @@ static void tell_disappointment(struct engine *e, vtime_us now, struct peer *p)
     if (p->tries_told || !p->told || p->offer.generation == 0 || now < p->hold_until + DISAPPOINTED_US)
         return;
     p->tries_told = true;
+    if (p->offer.candidate_count == 0)
+        return; /* it wants it so */
     if (theirs != NULL && own != NULL && addr_ip_equal(theirs, own))
         checks_tell(e, p,
                     "both are behind the same NAT, which does not let them meet inside; relayed, and tried again");
@@ -451,10 +495,10 @@ static void begin_somewhere(struct engine *e, vtime_us now)
 bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     struct hard *h = &e->hard;
-    if (classify_base(e) == NULL)
-        return false;
-    if (h->peer != NULL && is_over_with(e, h->peer))
+    if (h->peer != NULL && (is_over_with(e, h->peer) || classify_observed(e) == NULL))
         end(e);
+    if (classify_observed(e) == NULL)
+        return false;
     if (h->peer != NULL)
         follow(e, now, h->peer);
     if (h->peer != NULL && (now >= h->deadline || any_failed(e)))
@@ -467,7 +511,7 @@ bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (pool_poll(e, ret) || hard_ping_poll(e, now, ret, &is_harmed))
         return true;
     if (is_harmed)
-        harm(e);
+        harm(e, h->peer);
     return (h->peer != NULL && hard_row_poll(e, now, ret)) || pool_poll(e, ret);
 }
 
@@ -487,6 +531,8 @@ vtime_us hard_deadline(const struct engine *e)
 {
     const struct hard *h = &e->hard;
     vtime_us at = VTIME_NEVER;
+    if (classify_observed(e) == NULL)
+        return VTIME_NEVER;
     if (h->phase != HARD_IDLE)
         return vtime_min(h->deadline, vtime_min(hard_row_deadline(e), hard_ping_deadline(e)));
     for (unsigned i = 0; i < PEER_SLOTS; i++)

@@ -1,8 +1,10 @@
 /* While ports are guessed: does the router still make mappings for others? */
 #include "peer/internal.h"
 
-#define PING_US VTIME_MS(100) /* DESIGN s6 */
-enum { LOST_PINGS = 2 };
+#define PING_US       VTIME_MS(100) /* DESIGN s6 */
+#define PING_AGAIN_US VTIME_MS(50)  /* and a round trip: a bad line loses one, a full router all of a socket's */
+#define PING_LOST_US  VTIME_MS(200) /* and a round trip after the last */
+enum { PING_TRIES = 3, LOST_PINGS = 2 };
 
 void hard_ping_drop(struct engine *e)
 {
@@ -17,9 +19,9 @@ static bool is_pinging(const struct hard *h)
     return h->technique == TECHNIQUE_BIRTHDAY && (h->phase == HARD_PROBING || h->phase == HARD_OPENING);
 }
 
-static vtime_us ping_lost_at(const struct engine *e, const struct hard_ping *g)
+static vtime_us ping_due_at(const struct engine *e, const struct hard_ping *g)
 {
-    return g->sent_at + 2 * (vtime_us)e->rv.rtt_us + VTIME_MS(200);
+    return g->sent_at + e->rv.rtt_us + (g->tries < PING_TRIES ? PING_AGAIN_US : PING_LOST_US);
 }
 
 /* How many in a row have not been answered? */
@@ -28,7 +30,7 @@ static unsigned count_lost(struct engine *e, vtime_us now)
     struct hard *h = &e->hard;
     for (unsigned i = 0; i < HARD_PINGS; i++) {
         struct hard_ping *g = &h->pings[i];
-        if (g->socket == 0 || g->sent_at == 0 || now < ping_lost_at(e, g))
+        if (g->tries < PING_TRIES || now < ping_due_at(e, g))
             continue;
         pool_give(e, g->socket);
         *g = (struct hard_ping){0};
@@ -50,11 +52,12 @@ bool hard_ping_poll(struct engine *e, vtime_us now, struct engine_out *ret, bool
             h->ping_at = now + PING_US;
             return pool_poll(e, ret);
         }
-        if (g->socket != 0 && g->sent_at == 0 && pool_is_open(e, g->socket)) {
-            g->sent_at = now;
+        if (g->socket == 0 || !pool_is_open(e, g->socket) || (g->tries > 0 && now < ping_due_at(e, g)))
+            continue;
+        if (g->tries++ == 0)
             g->token = rng_token(&e->rng);
-            return hard_ask_server(e, g->socket, g->token, ret);
-        }
+        g->sent_at = now;
+        return hard_ask_server(e, g->socket, g->token, ret);
     }
     return false;
 }
@@ -63,7 +66,7 @@ bool hard_ping_probed(struct engine *e, uint64_t token)
 {
     for (unsigned i = 0; i < HARD_PINGS; i++) {
         struct hard_ping *g = &e->hard.pings[i];
-        if (g->socket == 0 || g->sent_at == 0 || g->token != token)
+        if (g->tries == 0 || g->token != token)
             continue;
         pool_give(e, g->socket);
         *g = (struct hard_ping){0};
@@ -78,7 +81,7 @@ vtime_us hard_ping_deadline(const struct engine *e)
     const struct hard *h = &e->hard;
     vtime_us at = is_pinging(h) ? h->ping_at : VTIME_NEVER;
     for (unsigned i = 0; i < HARD_PINGS; i++)
-        if (h->pings[i].sent_at != 0)
-            at = vtime_min(at, ping_lost_at(e, &h->pings[i]));
+        if (h->pings[i].tries > 0)
+            at = vtime_min(at, ping_due_at(e, &h->pings[i]));
     return at;
 }

@@ -64,7 +64,7 @@ static bool are_open(const struct engine *e)
     return true;
 }
 
-static bool are_sampled(const struct hard *h)
+bool hard_are_sampled(const struct hard *h)
 {
     for (unsigned i = 0; i < HARD_SAMPLES; i++)
         if (h->samples[i].token != 0 && h->samples[i].observed.family == ADDR_NONE)
@@ -89,7 +89,7 @@ static void prober_is_ready(struct engine *e)
     else if (h->samples[0].token == 0)
         a = kept_address(e, h->sockets[0]);
     else if (h->own == FORESIGHT_NEAR)
-        a.port = (uint16_t)(a.port + MIDDLE * e->nat.step);
+        a.port = (uint16_t)(a.port + MIDDLE * h->step);
     h->phase = HARD_AIMED;
     tell_aim(h->peer, h, a, 0, 1);
 }
@@ -97,7 +97,7 @@ static void prober_is_ready(struct engine *e)
 /* From one sample to the other our sockets have got what lies between, and perhaps others some of it. */
 static uint8_t ports_between(const struct engine *e, uint16_t before, uint16_t after, unsigned openers)
 {
-    int32_t distance = (int16_t)(uint16_t)(after - before) / e->nat.step - 1;
+    int32_t distance = (int16_t)(uint16_t)(after - before) / e->hard.step - 1;
     if (distance < (int32_t)openers || distance > AIM_PORTS_MAX)
         return (uint8_t)(openers + openers / 2 + 1); /* the counter has gone round, or the network has reordered */
     return (uint8_t)distance;
@@ -112,8 +112,8 @@ static void opener_is_ready(struct engine *e)
     switch (h->own) {
     case FORESIGHT_NEAR:
         count = ports_between(e, a.port, h->samples[1].observed.port, h->openers);
-        stride = (uint16_t)e->nat.step;
-        a.port = (uint16_t)(a.port + e->nat.step);
+        stride = (uint16_t)h->step;
+        a.port = (uint16_t)(a.port + h->step);
         break;
     case FORESIGHT_ONCE:
         a = kept_address(e, h->sockets[0]);
@@ -226,7 +226,7 @@ bool hard_row_poll(struct engine *e, vtime_us now, struct engine_out *ret)
         return false;
     switch (h->phase) {
     case HARD_SAMPLING:
-        if (!are_sampled(h))
+        if (!hard_are_sampled(h))
             return poll_samples(e, now, ret);
         prober_is_ready(e);
         return false;
@@ -237,7 +237,7 @@ bool hard_row_poll(struct engine *e, vtime_us now, struct engine_out *ret)
             opener_is_ready(e);
         if (poll_row(e, now, ret))
             return true;
-        if (!are_sampled(h))
+        if (!hard_are_sampled(h))
             return poll_samples(e, now, ret);
         if (!h->told)
             opener_is_ready(e);
@@ -271,7 +271,7 @@ vtime_us hard_row_deadline(const struct engine *e)
         at = h->next_at;
     if (h->phase == HARD_OPENING && h->technique == TECHNIQUE_BIRTHDAY && h->sent <= h->openers)
         at = h->next_at;
-    if ((h->phase == HARD_SAMPLING || h->phase == HARD_OPENING) && !are_sampled(h))
+    if ((h->phase == HARD_SAMPLING || h->phase == HARD_OPENING) && !hard_are_sampled(h))
         at = vtime_min(at, h->sample_at);
     return at;
 }

@@ -121,6 +121,7 @@ struct peer {
     struct frame_aim aim;        /* what we tell of ours */
     struct frame_aim their_aim;  /* what it tells, if it has not been followed yet; attempt 0: none */
     vtime_us their_aim_at;
+    vtime_us openings_at; /* so many tries have been opened for it: before this the next are on credit */
     bool spares;     /* its router is to be spared */
     bool tries_told; /* the outlook is out */
 };

@@ -1,8 +1,8 @@
 #include "peer/nat.h"
 #include <stdio.h>
 
-/* Two fresh sockets' ports that are this far apart or less come from a counter. Of random ones three gaps in a row are
- * so small in one of 10^7 cases. */
+/* Two fresh sockets' ports that are this far apart or less come from a counter. Of random ones two of three gaps are so
+ * small, and go the same way, in one of 40,000 cases. */
 enum { STEP_MAX = 128 };
 
 enum nat_foresight nat_foresight(const struct nat_class *c)
@@ -46,14 +46,19 @@ static bool preserves(const uint16_t *own, const uint16_t *seen, size_t count)
     return 2 * kept > count; /* one may have been taken already */
 }
 
-/* The smallest gap is the allocator's own: in a larger one somebody else's flows have come between. */
+/* The smallest gap is the allocator's own: in a larger one somebody else's flows have come between. Among three gaps
+ * one may be the counter's way back from its last port to its first. */
 static bool counts(const uint16_t *seen, size_t count, int16_t *ret_step)
 {
     int16_t step = 0;
+    size_t outliers_left = count > 3;
     for (size_t i = 1; i < count; i++) {
         int16_t gap = (int16_t)(uint16_t)(seen[i] - seen[i - 1]);
-        if (gap == 0 || gap < -STEP_MAX || gap > STEP_MAX || (step != 0 && (gap < 0) != (step < 0)))
-            return false;
+        if (gap == 0 || gap < -STEP_MAX || gap > STEP_MAX || (step != 0 && (gap < 0) != (step < 0))) {
+            if (outliers_left-- == 0)
+                return false;
+            continue;
+        }
         if (step == 0 || (gap < 0 ? -gap : gap) < (step < 0 ? -step : step))
             step = gap;
     }

@@ -6,6 +6,7 @@ void path_probe(struct path *p, vtime_us now)
     p->state = PATH_PROBING;
     p->challenge = 0;
     p->tries = 0;
+    p->suspected = false;
     p->ask_at = now;
 }
 
@@ -48,6 +49,7 @@ bool path_answered(struct path *p, struct rng *r, vtime_us now, uint64_t answer)
     p->state = PATH_WORKING;
     p->challenge = 0;
     p->tries = 0;
+    p->suspected = false;
     p->answered_at = now;
     p->ask_at = now + KEEPALIVE_MIN_US + rng_below(r, (uint32_t)KEEPALIVE_JITTER_US);
     return true;
@@ -62,11 +64,14 @@ void path_works(struct path *p, vtime_us now)
 
 void path_suspect(struct path *p, vtime_us now)
 {
-    if (p->state == PATH_WORKING && p->challenge == 0)
+    if (p->state != PATH_WORKING)
+        return;
+    p->suspected = true;
+    if (p->challenge == 0)
         p->ask_at = now;
 }
 
-bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool in_use, bool waiting)
+bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool in_use)
 {
     if (p->state == PATH_PROBING && p->tries >= PROBE_TRIES_MAX && now >= p->ask_at) {
         p->state = PATH_RESTING;
@@ -78,7 +83,7 @@ bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool in_use, boo
         return false;
     bool unanswered = p->challenge != 0 && p->tries >= 3 && now >= p->first_asked_at + 3 * pto_us;
     bool expired = now >= p->answered_at + CONSENT_US;
-    if (!expired && !(waiting && unanswered))
+    if (!expired && !(p->suspected && unanswered))
         return false;
     if (!in_use) {
         p->state = PATH_RESTING;

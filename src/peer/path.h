@@ -3,7 +3,7 @@
  * A path is asked by a challenge (Punch) and works once the answer came back over it. Timers, each path:
  *   - probing: asked at once, then with growing gaps PROBE_TRIES_MAX times, then it rests; path_restart asks anew
  *   - working, in use: asked again KEEPALIVE after the last answer; unanswered repeats every PTO (doubling); without an
- *     answer for CONSENT_US, or for 3 PTO while data waits, it stops working and is probed anew
+ *     answer for CONSENT_US, or for 3 PTO if data went unanswered, it stops working and is probed anew
  *   - working, not in use: not asked; rests after CONSENT_US without an answer */
 #ifndef PEER_PATH_H
 #define PEER_PATH_H
@@ -35,6 +35,7 @@ struct path {
     vtime_us first_asked_at;
     vtime_us ask_at;      /* next time; VTIME_NEVER */
     vtime_us full_at;     /* the other is not ready before: what goes there must die on the way; 0: it is */
+    bool suspected;       /* data went unanswered since it last worked */
     uint64_t answer;      /* to be given; 0: none */
     vtime_us answered_at; /* when it last worked */
     vtime_us rtt_us;      /* smoothed, of answers; 0: not known */
@@ -52,9 +53,8 @@ bool path_answered(struct path *p, struct rng *r, vtime_us now, uint64_t answer)
 void path_works(struct path *p, vtime_us now);
 /* Data waits unanswered: ask now unless it is being asked. */
 void path_suspect(struct path *p, vtime_us now);
-/* Gives up what has been asked in vain. in_use: it carries the session; waiting: and data is
- * unanswered on it. True if it worked and no longer does. */
-bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool in_use, bool waiting);
+/* Gives up what has been asked in vain. in_use: it carries the session. True if it worked and no longer does. */
+bool path_expire(struct path *p, vtime_us now, vtime_us pto_us, bool in_use);
 
 /* Is a to be preferred to b, which is in use? Both work. Never true both ways. */
 bool path_better(const struct path *a, const struct path *b);

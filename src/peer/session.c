@@ -110,6 +110,17 @@ static void take_name(struct engine *e, struct peer *p, const struct frame_offer
         events_peer(e, EVENT_NAME, p);
 }
 
+static const char *first_reason(const struct engine *e, const struct peer *p)
+{
+    if (p->chosen != PATH_RELAYED)
+        return hard_way(e, p, &p->paths[p->chosen]);
+    if (e->config.relay == RELAY_ONLY)
+        return "through the server, as --relay only asks";
+    if (p->offer.generation > 0 && p->offer.candidate_count == 0)
+        return "through the server, since the other gives no address";
+    return "through the server while a direct path is looked for";
+}
+
 /* With its name, if the Offer came with its first packet, as it does unless that was lost. */
 static void tell_peer(struct engine *e, struct peer *p)
 {
@@ -120,9 +131,7 @@ static void tell_peer(struct engine *e, struct peer *p)
         snprintf(p->name, sizeof p->name, "peer %u", p->number);
     events_peer(e, EVENT_PEER, p);
     if (p->chosen >= 0)
-        checks_tell(e, p,
-                    p->chosen == PATH_RELAYED ? "through the server while a direct path is looked for"
-                                              : hard_way(e, p, &p->paths[p->chosen]));
+        checks_tell(e, p, first_reason(e, p));
 }
 
 static void take_offer(struct engine *e, vtime_us now, struct peer *p, const struct frame_offer *o)
