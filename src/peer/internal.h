@@ -81,6 +81,7 @@ struct peer {
     bool envelope_acked;
     uint8_t due;         /* CARRIED_*: to be sent */
     unsigned probes;     /* packets that may go out beyond the window */
+    vtime_us stalled_at; /* no sooner is the path suspected again because its oldest packet is unanswered */
     vtime_us hold_until; /* small things wait so long for the direct path */
     struct recovery recovery;
     struct received received;

@@ -47,6 +47,16 @@ void recovery_path_changed(struct recovery *r, vtime_us now, bool keep)
             r->loss_time = now; /* old packets get their time threshold checked at the next timeout */
 }
 
+vtime_us recovery_oldest_at(const struct recovery *r)
+{
+    for (uint32_t i = 0; r->outstanding > 0 && i < r->count; i++) {
+        const struct sent_packet *s = &r->sent[(r->first + i) % SENT_PACKETS_MAX];
+        if (s->outstanding && s->path == r->path)
+            return s->sent_at;
+    }
+    return VTIME_NEVER;
+}
+
 vtime_us recovery_pto(const struct recovery *r) /* s6.2.1 */
 {
     vtime_us var = 4 * r->rttvar;

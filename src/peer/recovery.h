@@ -80,6 +80,8 @@ bool recovery_timeout(struct recovery *r, vtime_us now, recovery_fate *fate, voi
 /* Reports the two oldest outstanding packets as lost, so that a probe repeats them; they stay outstanding
  * unless the ring is full of others. */
 void recovery_repeat_oldest(struct recovery *r, recovery_fate *fate, void *context);
+/* When the oldest packet that nothing is known of went out over the current path; VTIME_NEVER: there is none. */
+vtime_us recovery_oldest_at(const struct recovery *r);
 /* The probe timeout without backoff. */
 vtime_us recovery_pto(const struct recovery *r);
 /* Does an outstanding packet carry one of these? */

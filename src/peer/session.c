@@ -391,6 +391,17 @@ static bool run_is_over(const struct peer *p, vtime_us now)
            (p->refuses && p->counted_right && p->envelope_acked && p->received.unacknowledged == 0);
 }
 
+/* RFC 9002's probe timeout starts anew with each packet, so a path that dies under somebody who never stops writing
+ * would not be noticed. A packet that nothing is known of for two of them is as good a sign. */
+static vtime_us stalls_at(const struct peer *p)
+{
+    vtime_us oldest = recovery_oldest_at(&p->recovery);
+    if (p->chosen <= PATH_RELAYED || oldest == VTIME_NEVER)
+        return VTIME_NEVER;
+    vtime_us at = oldest + 2 * recovery_pto(&p->recovery);
+    return at > p->stalled_at ? at : p->stalled_at;
+}
+
 void session_timers(struct engine *e, vtime_us now, struct peer *p)
 {
     struct peer_context context = {e, p};
@@ -409,6 +420,11 @@ void session_timers(struct engine *e, vtime_us now, struct peer *p)
         p->probes = p->state == PEER_LIVE ? 2 : 1; /* the second over the relay, if that is not the first's way */
         if (p->chosen > PATH_RELAYED)
             path_suspect(&p->paths[p->chosen], now);
+    }
+    if (now >= stalls_at(p)) {
+        p->stalled_at = now + recovery_pto(&p->recovery);
+        p->probes = 2;
+        path_suspect(&p->paths[p->chosen], now);
     }
     if (inbox_limit(&p->inbox) - p->limit_sent >= CREDIT_BYTES / 4)
         p->due |= CARRIED_CREDIT;
@@ -434,6 +450,7 @@ vtime_us session_deadline(const struct engine *e, const struct peer *p)
         at = vtime_min(at, p->held_up_since + STARVED_US);
     if (p->link_wanted && e->rv.registered && e->rv.echoed)
         at = vtime_min(at, p->link_at);
+    at = vtime_min(at, stalls_at(p));
     return vtime_min(at, checks_deadline(e, p));
 }
 
