@@ -36,6 +36,9 @@ FOREIGN = [("sequential", "port-restricted", "a"), ("port-restricted", "sequenti
            ("linux", "sequential", "b"), ("keeps-first", "linux", "a"), ("sequential", "sequential", "a"),
            ("sequential", "sequential", "b"), ("sequential", "sequential", "ab")]
 
+# Beside IPv6 with a firewall in both homes, which makes it direct, whatever the NATs do to IPv4.
+V6 = [("symmetric", "symmetric"), ("symmetric", "linux")]
+
 # The small router on either side of a hard pair, and with either person.
 BYSTANDERS = [("few-sessions", "symmetric", "a"), ("symmetric", "few-sessions", "b"),
               ("few-sessions-random", "port-restricted", "a"), ("port-restricted", "few-sessions-random", "b")]
@@ -77,7 +80,7 @@ class Cell(Job):
 
     def round_trips_ms(self):
         delays = self.spec["delay_ms"]
-        sides = ("a", "b") if self.spec["layout"] in ("homes", "carriers") else ("a", "a")
+        sides = ("a", "a") if self.spec["layout"] in ("lan", "isolated", "carrier") else ("a", "b")
         return [2 * (delays[side] + delays["server"]) for side in sides]
 
     def unit_ms(self):
@@ -99,13 +102,17 @@ class Cell(Job):
             if took > allowed:
                 return "the first message took %.0f ms; %.0f are allowed" % (took, allowed)
             if result["path"] == "direct" and expect.is_easy_pair(*self.chains):
+                families = 2 if self.spec["layout"] == "homes-v6" else 1  # the server is asked over each
                 for what in ("peer_datagrams", "server_datagrams"):
-                    if result[what] > DATAGRAMS_MAX:
+                    if result[what] > DATAGRAMS_MAX * families:
                         return "%s: %d" % (what, result[what])
         if self.spec["classified"]:
             for who, chain in zip(("ann", "bob"), self.chains):
                 if result[who]["nat"] != expect.engine_says(chain):
                     return "%s says the NAT is %s" % (who, result[who]["nat"])
+        family = "v6" if self.spec["layout"] == "homes-v6" else "v4"
+        if result.get("path") == "direct" and result["family"] != family:
+            return "the path is of " + result["family"]
         if self.spec["foreign"] and not result["foreign_flows"]:
             return "no foreign traffic"
         return None
@@ -214,6 +221,20 @@ class ForeignProbe(Job):
         return "%(flows_per_s)s flows a second, each takes a port" % result
 
 
+class V6Probe(Job):
+    """Does IPv6 get through as it should, and only so?"""
+
+    name = "probe/v6"
+    argv = ["verify.py", BUILD, json.dumps({"layout": "homes-v6", "a": "linux", "b": "linux", "carriers": [],
+                                            "question": "v6"})]
+
+    def find_fault(self, result):
+        return None if result == {"first": "answer", "asker": "2001:db8:a:1::10"} else json.dumps(result)
+
+    def told(self, result):
+        return "strangers are kept out, answers come in"
+
+
 class WanProbe(Job):
     """Does the wan do what it is told, and count it?"""
 
@@ -235,7 +256,7 @@ class WanProbe(Job):
 
 
 def probes():
-    return [WanProbe(), HarmProbe(), ForeignProbe(), *map(Probe, expect.kinds()),
+    return [WanProbe(), HarmProbe(), ForeignProbe(), V6Probe(), *map(Probe, expect.kinds()),
             LayoutProbe("lan", "lan", "linux", "none", [], True, ["local"]),
             LayoutProbe("isolated/no-hairpin", "isolated", "linux", "none", [], True, []),
             LayoutProbe("isolated/hairpin", "isolated", "cgn", "none", [], True, ["public"]),
@@ -259,6 +280,7 @@ def special_cells():
         Cell("carrier/no-hairpin", "carrier", "linux", "linux", ["full-cone"], path="relay"),
         Cell("isolated/no-hairpin", "isolated", "linux", "none", path="relay"),
         Cell("isolated/hairpin", "isolated", "cgn", "none", path="inside"),
+        *(Cell("v6/%s/%s" % (a, b), "homes-v6", a, b, path="direct") for a, b in V6),
         Cell("uneven/linux", "homes", "linux", "linux", delay_ms=UNEVEN_MS),
         # 10 ms between the far one's first packet and poison: what the machine is busy with decides.
         Cell("uneven/open-input", "homes", "open-input", "open-input", delay_ms=UNEVEN_MS, needed="fresh-sockets",

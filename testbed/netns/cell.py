@@ -27,7 +27,8 @@ RELAY_FOR_S = 6.0      # so long no direct path may come up where none is expect
 
 
 def side_of(address):
-    for prefix, side in (("198.51.100.", "a"), ("192.0.2.", "b"), ("203.0.113.", "server")):
+    for prefix, side in (("198.51.100.", "a"), ("192.0.2.", "b"), ("203.0.113.", "server"), ("2001:db8:a:", "a"),
+                         ("2001:db8:b:", "b"), ("2001:db8::", "server")):
         if address.startswith(prefix):
             return side
     return "hop"
@@ -41,6 +42,10 @@ class Cell:
         if status:
             sys.exit(status)
         self.lab = Lab(build, time_max_s=spec["time_max_s"])
+        # Where ann and bob are plugged into the wan.
+        self.sides = ("a", "b") if spec["layout"] in ("homes", "homes-v6", "carriers") else ("a", "a")
+        if spec["layout"] == "homes-v6":
+            self.lab.use_v6()
         self.wan = None
         self.server = self.ann = self.bob = None
         self.round = 0
@@ -68,6 +73,9 @@ class Cell:
 
     def both(self):
         return self.ann, self.bob
+
+    def side(self, client):
+        return self.sides[0] if client is self.ann else self.sides[1]
 
     def become_direct(self, within_s=DIRECT_WITHIN_S):
         self.lab.wait(lambda: all(c.is_direct() for c in self.both()), "both say direct", within_s)
@@ -98,15 +106,16 @@ class Cell:
         """Which way the round went: a way carries it if at least all of the text went there, and not if less than a
         part of the text of one direction did."""
         text = ROUND_MESSAGES * ROUND_BYTES
-        arrived = {}
+        arrived, v6 = {}, 0
         for ends, pair in after.items():
             way = tuple(side_of(end) for end in ends)
-            old = before[ends]["arrived_bytes"] if ends in before else 0
-            arrived[way] = arrived.get(way, 0) + pair["arrived_bytes"] - old
-        sides = ("a", "b") if self.spec["layout"] in ("homes", "carriers") else ("a", "a")
-        direct = [arrived.get(sides, 0), arrived.get(sides[::-1], 0)]
-        server = [arrived.get(way, 0) for way in {(s, "server") for s in sides} | {("server", s) for s in sides}]
+            new = pair["arrived_bytes"] - (before[ends]["arrived_bytes"] if ends in before else 0)
+            arrived[way] = arrived.get(way, 0) + new
+            v6 += new if way == self.sides and ":" in ends[0] else 0
+        direct = [arrived.get(self.sides, 0), arrived.get(self.sides[::-1], 0)]
+        server = [arrived.get(way, 0) for side in set(self.sides) for way in ((side, "server"), ("server", side))]
         self.result["bytes"] = {"text": 2 * text, "direct": sum(direct), "server": sum(server)}
+        self.result["family"] = "v6" if v6 >= text else "v4"
         if min(direct) >= text and sum(server) < text / 2:
             return "direct"
         if sum(server) >= 2 * 2 * text and sum(direct) < text / 2:
@@ -169,14 +178,14 @@ class Cell:
         observed = {}
         for c in self.both():
             address, port = c.all("registered")[0]["observed"].rsplit(":", 1)
-            observed[c.name] = address, int(port)
+            observed[c.name] = address.strip("[]"), int(port)
         began = min(p["sent"] for (src, dst), packets in trace.items() if side_of(dst) == "server"
                     for p in packets if (src, p["ports"][0]) == observed["bob"])
 
         def arrival(client, event, sides):
             """Of the packet that made the client say this. Its port is not asked for: a NAT may have changed it."""
             times = [p["arrived"] for (src, dst), packets in trace.items() for p in packets
-                     if p["fate"] == "arrived" and dst == observed[client.name][0] and side_of(src) in sides
+                     if p["fate"] == "arrived" and side_of(dst) == self.side(client) and side_of(src) in sides
                      and p["arrived"] <= event["at"]]
             return max(times) if times else None
 

@@ -2,6 +2,7 @@
 # Builds a small internet out of network namespaces. For inside private.sh: it names hosts as if there were no others.
 # usage: internet.sh LAYOUT NAT_OF_A NAT_OF_B [NAT_OF_CARRIER_A [NAT_OF_CARRIER_B]]
 #   homes      each person behind a router of their own; both routers on the wan          (README.md draws it)
+#   homes-v6   the same, and IPv6 beside it: everybody has an address, and both routers have a firewall
 #   lan        both at home A, on one network
 #   isolated   both at home A, but the network keeps them apart, as guest networks do
 #   carriers   each home behind a carrier of its own
@@ -82,6 +83,23 @@ edge() {
     echo "$host,$prefix" >>/run/wan.edges
 }
 
+# v6 HOST INTERFACE ADDRESS/BITS [GATEWAY]: beside what is there; without duplicate address detection, which takes a second
+v6() {
+    settings[$1]+='ipv6/conf/all/disable_ipv6=0 ipv6/conf/all/forwarding=1 '
+    plumbing[$1]+="addr add $3 dev $2 nodad"$'\n'
+    [ -z "${4:-}" ] || plumbing[$1]+="route add ::/0 via $4"$'\n'
+}
+
+# home_v6 NAME PREFIX PERSON: a home's part of IPv6. A firewall is the same for both families.
+home_v6() {
+    v6 "$1" wan "$2::1/128"
+    v6 "$1" lan "$2:1::1/64"
+    v6 "$3" net "$2:1::10/64" "$2:1::1"
+    plumbing[$1]+=$'route add ::/0 dev wan\n'
+    echo "$1,$2::/48" >>/run/wan.edges
+    nat "$1" firewall "$2::1" lan '' v6
+}
+
 build_hosts() {
     local name
     printf 'netns add %s\n' "${hosts[@]}" | try_reading ip -batch -
@@ -115,18 +133,20 @@ people() {
 }
 
 nats=()
-nat() { # ROUTER KIND PUBLIC_ADDRESS INSIDE_INTERFACE MAP
+nat() { # ROUTER KIND PUBLIC_ADDRESS INSIDE_INTERFACE MAP [v6]
     [ -e "$here/kinds/$2.sh" ] || { echo "internet: no such NAT: $2" >&2; exit 2; }
-    nats+=("$1" "$2" "$3" "$4" "$5")
+    nats+=("$1" "$2" "$3" "$4" "$5" "${6:-v4}")
 }
 
 build_nats() {
+    local tables=$IPTABLES
     set -- "${nats[@]}"
     while [ $# -gt 0 ]; do
+        [ "$6" = v4 ] && IPTABLES=$tables || IPTABLES=${tables/ip/ip6}
         # shellcheck disable=SC2016
         try in_host "$1" env public="$3" inside="$4" map="$5" \
             sh -euc '. "$0/functions.sh"; . "$0/$1.sh"' "$here/kinds" "$2"
-        shift 5
+        shift 6
     done
 }
 
@@ -162,12 +182,23 @@ host wan server
 edge server 203.0.113.0/24 203.0.113.1/32 203.0.113.2/32
 
 case $layout in
-homes)
+homes | homes-v6)
     router home-a home-b
     edge home-a 198.51.100.0/24 198.51.100.1/32
     edge home-b 192.0.2.0/24 192.0.2.1/32
     home home-a "$kind_a" 198.51.100.1 $lan_a $public_lan_a ann others-a
     home home-b "$kind_b" 192.0.2.1 $lan_b $public_lan_b bob others-b
+    [ "$layout" = homes ] || {
+        v6 server wan 2001:db8::1/128
+        plumbing[server]+=$'route add ::/0 dev wan\n'
+        echo server,2001:db8::/48 >>/run/wan.edges
+        home_v6 home-a 2001:db8:a ann
+        home_v6 home-b 2001:db8:b bob
+        # Where nobody has a name, one with both families is what a hosts file says.
+        echo '203.0.113.1 server.example
+2001:db8::1 server.example' >/run/hosts
+        try mount --bind /run/hosts /etc/hosts
+    }
     ;;
 lan | isolated)
     router home-a

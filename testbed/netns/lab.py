@@ -3,6 +3,7 @@
 Everything waits for events; time limits are there to end what has gone wrong.
 As a program: lab.py QUESTION... asks the wan.
 """
+import ctypes
 import json
 import os
 import selectors
@@ -15,10 +16,24 @@ WAN_SOCKET = "/run/wan.socket"
 SERVER = "203.0.113.1"
 PUBLIC = {"a": "198.51.100.1", "b": "192.0.2.1"}
 HERE = os.path.dirname(os.path.abspath(__file__))
+CLONE_NEWNET = 0x40000000
 
 
 class Failure(Exception):
     pass
+
+
+def socket_in(host, address):
+    """A UDP socket stays in the network where it was made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as home, open("/run/netns/" + host) as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET):
+            raise Failure("setns: " + os.strerror(ctypes.get_errno()))
+        s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((address, 0))
+        if libc.setns(home.fileno(), CLONE_NEWNET):
+            raise Failure("setns: " + os.strerror(ctypes.get_errno()))
+    return s
 
 
 class Program:
@@ -79,7 +94,7 @@ class Client(Program):
     def __init__(self, lab, name, typed):
         self.events = []  # each with the time at which it came, as "at"
         super().__init__(lab, name, [lab.build + "/p2p-client", "--json", "--keyword", lab.keyword, "--name", name,
-                                     "--server", SERVER], json.dumps({"send": typed, "id": 1}) + "\n")
+                                     "--server", lab.server_name], json.dumps({"send": typed, "id": 1}) + "\n")
 
     def said(self, line):
         event = json.loads(line)
@@ -160,6 +175,7 @@ class Lab:
     def __init__(self, build, keyword="42-crab-lunar-toast", time_max_s=60.0):
         self.build = os.path.abspath(build)
         self.keyword = keyword
+        self.server_addresses, self.server_name = [SERVER, "203.0.113.2"], SERVER
         self.deadline = time.monotonic() + time_max_s
         self.selector = selectors.DefaultSelector()
         self.programs = []
@@ -203,6 +219,11 @@ class Lab:
             if time.monotonic() > self.deadline:
                 raise Failure("did not happen: " + what)
 
+    def use_v6(self):
+        """... too, if it can."""
+        self.server_addresses.append("[2001:db8::1]")
+        self.server_name = "server.example"
+
     def see_that_routers_are_new(self):
         """What a router remembers from before would be part of the result. Nothing can pass before the wan runs."""
         for host in sorted(os.listdir("/run/netns")):
@@ -212,8 +233,8 @@ class Lab:
                     raise Failure("%s knows %d flows already" % (host, count))
 
     def start_server(self, *options):
-        server = Program(self, "server", [self.build + "/p2p-server", "--listen", SERVER + ":41414", "--listen",
-                                          "203.0.113.2:41414", *options])
+        where = [word for address in self.server_addresses for word in ("--listen", address + ":41414")]
+        server = Program(self, "server", [self.build + "/p2p-server", *where, *options])
         self.wait(lambda: "ready" in server.lines, "the server is ready")
         return server
 

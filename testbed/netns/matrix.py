@@ -76,7 +76,7 @@ def pairs(rows, reasons, markdown):
 def others(rows, reasons, markdown):
     lines = [["case", "NATs", "path"]]
     for row in sorted(rows, key=lambda row: row["name"]):
-        nats = "%s, %s" % (row["a"], row["b"]) if row["layout"] in ("homes", "carriers", "carrier") else row["a"]
+        nats = "%s, %s" % (row["a"], row["b"]) if row["layout"] not in ("lan", "isolated") else row["a"]
         if row["carriers"]:
             nats += " behind " + ", ".join(row["carriers"])
         lines.append([row["name"], nats, field(row, reasons)])

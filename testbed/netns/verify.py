@@ -3,7 +3,7 @@
 SPEC is JSON: layout, a, b, carriers, and wanted: what else the probe is to find out. Prints, as JSON, what ann's probe
 has found and bob's; whether both have the same address outside; and who reaches whom, after bob has sent something to
 where ann is seen: "local" (at bob's own address) and "public" (where bob is seen). Or SPEC names a question: "harm" or
-"foreign", of the functions below.
+"foreign" or "v6", of the functions below.
 """
 import json
 import os
@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 
-from lab import Failure, Foreigners, Lab, Program, Wan
+from lab import Failure, Foreigners, Lab, Program, Wan, socket_in
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVERS = ["203.0.113.1", "203.0.113.2"]
+ANN_V6, BOB_V6 = "2001:db8:a:1::10", "2001:db8:b:1::10"
 PROBE = [sys.executable, HERE + "/probe.py"]
 
 
@@ -70,12 +71,25 @@ def foreign(lab, wan, flows=20):
             "one_each": counts[2] - counts[1] <= between <= counts[3] - counts[0]}
 
 
+def v6(lab, wan):
+    """What comes to ann over IPv6 from a stranger, and then from one whom she has asked; everybody keeps their address."""
+    ann, bob = socket_in("ann", ANN_V6), socket_in("bob", BOB_V6)
+    for s in (ann, bob):
+        s.settimeout(5)
+    bob.sendto(b"strange", ann.getsockname())
+    lab.wait_polling(lambda: sum(pair["arrived"] for pair in wan.counts().values()), "it is at ann's router")
+    ann.sendto(b"question", bob.getsockname())  # at bob's firewall it is an answer
+    _, asker = bob.recvfrom(100)
+    bob.sendto(b"answer", asker)
+    return {"first": ann.recv(100).decode(), "asker": asker[0]}
+
+
 def verify(lab, spec):
     wan = Wan(lab, {"server": 0, "a": 2, "b": 2}, {})
     server = Program(lab, "server", [*PROBE, "serve", *SERVERS])
     lab.wait(lambda: server.lines, "the probe's server is ready")
     if "question" in spec:
-        return {"harm": harm, "foreign": foreign}[spec["question"]](lab, wan)
+        return {"harm": harm, "foreign": foreign, "v6": v6}[spec["question"]](lab, wan)
     found = {}
     for host in ("ann", "bob"):
         asking = Program(lab, host, [*PROBE, "ask", *SERVERS, *spec["wanted"].get(host, [])])

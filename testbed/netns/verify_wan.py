@@ -2,7 +2,6 @@
 
 Two sockets, ann's and the server's, between them a router that takes one off the TTL, and the wan.
 """
-import ctypes
 import json
 import os
 import socket
@@ -10,26 +9,12 @@ import subprocess
 import sys
 import time
 
-from lab import SERVER, Failure, Lab, Wan
+from lab import SERVER, Failure, Lab, Wan, socket_in
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CLONE_NEWNET = 0x40000000
 IP_RECVERR, IP_RECVTTL = 11, 12  # Python does not know them everywhere
 ONE_WAY_MS = 25
 COUNT = 1500
-
-
-def socket_in(host, address):
-    """A UDP socket stays in the network where it was made."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/self/ns/net") as home, open("/run/netns/" + host) as there:
-        if libc.setns(there.fileno(), CLONE_NEWNET):
-            raise Failure("setns: " + os.strerror(ctypes.get_errno()))
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind((address, 0))
-        if libc.setns(home.fileno(), CLONE_NEWNET):
-            raise Failure("setns: " + os.strerror(ctypes.get_errno()))
-    return s
 
 
 class Line:

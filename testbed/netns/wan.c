@@ -1,4 +1,4 @@
-/* wan: the internet of the testbed, in user space: forwards IPv4 between the interfaces it is given, with delay,
+/* wan: the internet of the testbed, in user space: forwards IP between the interfaces it is given, with delay,
  * jitter, loss, duplication and reordering out of a seed, counts what each pair of addresses sent and got, and keeps
  * the first packets of each pair with their times.
  *
@@ -46,24 +46,30 @@ uint64_t wan_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+bool wan_read_ip(struct ip *ret, const char *text, bool *ret_v6)
+{
+    *ret = (struct ip){.bytes = {[10] = 0xff, [11] = 0xff}};
+    *ret_v6 = strchr(text, ':') != NULL;
+    return inet_pton(*ret_v6 ? AF_INET6 : AF_INET, text, ret->bytes + (*ret_v6 ? 0 : 12)) == 1;
+}
+
 static void open_edge(const char *spec)
 {
     struct edge *e = &wan.edges[wan.edge_count];
-    char prefix[16];
-    unsigned bits;
+    char prefix[INET6_ADDRSTRLEN];
     double ms;
-    struct in_addr address;
-    if (wan.edge_count == WAN_EDGES_MAX || sscanf(spec, "%15[^,],%15[^/]/%u,%lf", e->name, prefix, &bits, &ms) != 4 ||
-        inet_pton(AF_INET, prefix, &address) != 1 || bits > 32 || ms < 0)
+    if (wan.edge_count == WAN_EDGES_MAX ||
+        sscanf(spec, "%15[^,],%45[^/]/%u,%lf", e->name, prefix, &e->bits, &ms) != 4 ||
+        !wan_read_ip(&e->prefix, prefix, &e->v6) || e->bits > (e->v6 ? 128 : 32) || ms < 0)
         wan_die(spec);
-    e->mask = bits > 0 ? UINT32_MAX << (32 - bits) : 0;
-    e->prefix = ntohl(address.s_addr) & e->mask;
+    e->bits += e->v6 ? 0 : 96;
     e->delay_ns = (uint64_t)(ms * 1e6);
     e->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (e->fd < 0)
         wan_die("packet socket");
-    struct sockaddr_ll where = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = (int)if_nametoindex(e->name)};
+    struct sockaddr_ll where = {.sll_family = AF_PACKET,
+                                .sll_protocol = htons(e->v6 ? ETH_P_IPV6 : ETH_P_IP),
+                                .sll_ifindex = (int)if_nametoindex(e->name)};
     int size = 4 << 20, one = 1;
     if (setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         setsockopt(e->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* as much as a user may have */

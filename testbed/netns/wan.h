@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    WAN_EDGES_MAX = 8,
+    WAN_EDGES_MAX = 16,
     WAN_FRAME_BYTES_MAX = 1600, /* Ethernet's, with room */
     WAN_FLIGHTS_MAX = 16384,
     WAN_PAIRS_MAX = 64,
@@ -15,9 +15,15 @@ enum {
     WAN_LOSSES_MAX = 8,
 };
 
-struct edge { /* where one network is plugged in */
+struct ip { /* v4 as ::ffff:a.b.c.d */
+    uint8_t bytes[16];
+};
+
+struct edge { /* where one network is plugged in; one with both families has two */
     char name[IF_NAMESIZE];
-    uint32_t prefix, mask;
+    struct ip prefix;
+    unsigned bits;
+    bool v6;
     uint64_t delay_ns; /* to the middle */
     int fd;
     uint64_t foreign; /* packets from addresses that don't live here, dropped as providers do */
@@ -35,7 +41,7 @@ struct record { /* of one packet */
 };
 
 struct pair { /* of addresses, one direction */
-    uint32_t src, dst;
+    struct ip src, dst;
     uint64_t sent, sent_bytes, arrived, arrived_bytes, lost, expired, duplicated;
     uint64_t dice;
     struct record trace[WAN_TRACE_MAX];
@@ -43,7 +49,7 @@ struct pair { /* of addresses, one direction */
 };
 
 struct loss { /* packets that are to get lost */
-    uint32_t src, dst;
+    struct ip src, dst;
     unsigned count;
     int byte; /* at offset 5 of the UDP payload; -1: any */
 };
@@ -64,6 +70,9 @@ extern struct wan wan;
 
 void wan_die(const char *what) __attribute__((noreturn));
 uint64_t wan_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* False: it is no address. */
+bool wan_read_ip(struct ip *ret, const char *text, bool *ret_v6);
 
 /* wan_forward.c */
 void wan_receive(struct edge *from); /* all that has come */

@@ -17,11 +17,10 @@ static const char *const option_names[OPTIONS] = {"seed", "jitter", "loss", "dup
 
 /* ---- questions ---- */
 
-static const char *text_of(uint32_t address, char text[static INET_ADDRSTRLEN])
+static const char *text_of(const struct ip *ip, char text[static INET6_ADDRSTRLEN])
 {
-    uint32_t raw = htonl(address);
-    inet_ntop(AF_INET, &raw, text, INET_ADDRSTRLEN);
-    return text;
+    inet_ntop(AF_INET6, ip->bytes, text, INET6_ADDRSTRLEN);
+    return strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
 }
 
 static double seconds(uint64_t ns)
@@ -31,8 +30,8 @@ static double seconds(uint64_t ns)
 
 static void print_ends(FILE *to, const struct pair *p)
 {
-    char src[INET_ADDRSTRLEN], dst[INET_ADDRSTRLEN];
-    fprintf(to, "{\"from\":\"%s\",\"to\":\"%s\",", text_of(p->src, src), text_of(p->dst, dst));
+    char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+    fprintf(to, "{\"from\":\"%s\",\"to\":\"%s\",", text_of(&p->src, src), text_of(&p->dst, dst));
 }
 
 static void answer_counts(FILE *to)
@@ -109,15 +108,16 @@ static bool set_options(char *rest)
 
 static bool add_loss(const char *rest)
 {
-    char src[16], dst[16];
-    struct in_addr s, d;
+    char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+    struct ip s, d;
+    bool v6;
     unsigned count, byte = 0;
-    int fields = sscanf(rest, "%15s %15s %u %x", src, dst, &count, &byte);
-    if (fields < 3 || inet_pton(AF_INET, src, &s) != 1 || inet_pton(AF_INET, dst, &d) != 1)
+    int fields = sscanf(rest, "%45s %45s %u %x", src, dst, &count, &byte);
+    if (fields < 3 || !wan_read_ip(&s, src, &v6) || !wan_read_ip(&d, dst, &v6))
         return false;
     for (size_t i = 0; i < WAN_LOSSES_MAX; i++)
         if (wan.losses[i].count == 0) {
-            wan.losses[i] = (struct loss){ntohl(s.s_addr), ntohl(d.s_addr), count, fields == 4 ? (int)byte : -1};
+            wan.losses[i] = (struct loss){s, d, count, fields == 4 ? (int)byte : -1};
             return true;
         }
     return false;

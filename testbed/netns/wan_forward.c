@@ -12,7 +12,8 @@
 /* Every edge has a cable of its own, so one address for everybody's end of it does; internet.sh gives it. */
 static const uint8_t edge_mac[ETH_ALEN] = {2, 0, 0, 0, 0, 1};
 static const uint8_t wan_mac[ETH_ALEN] = {2, 0, 0, 0, 0, 2};
-static const uint32_t hop_address = 0xc6120001; /* 198.18.0.1: who complains about TTLs */
+/* 198.18.0.1: who complains about TTLs */
+static const struct ip hop_ip = {{[10] = 0xff, [11] = 0xff, [12] = 198, [13] = 18, [14] = 0, [15] = 1}};
 
 struct flight { /* a packet on its way */
     uint64_t due_ns, order;
@@ -36,26 +37,54 @@ static uint16_t get16(const uint8_t *at)
     return (uint16_t)(at[0] << 8 | at[1]);
 }
 
-static uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
 static void put16(uint8_t *at, uint32_t value)
 {
     at[0] = (uint8_t)(value >> 8);
     at[1] = (uint8_t)value;
 }
 
-static void put32(uint8_t *at, uint32_t value)
+/* ---- packets: what of them is asked for, whatever the family ---- */
+
+static bool is_v6(const uint8_t *ip)
 {
-    put16(at, value >> 16);
-    put16(at + 2, value);
+    return ip[0] >> 4 == 6;
 }
 
 static size_t ip_header_size(const uint8_t *ip)
 {
-    return (ip[0] & 15u) * 4;
+    return is_v6(ip) ? 40 : (ip[0] & 15u) * 4;
+}
+
+static size_t ip_size(const uint8_t *ip)
+{
+    return is_v6(ip) ? 40u + get16(ip + 4) : get16(ip + 2);
+}
+
+static uint8_t *ttl_of(uint8_t *ip)
+{
+    return ip + (is_v6(ip) ? 7 : 8);
+}
+
+/* UDP, and not a fragment; of v6, without extension headers, which nobody here sends. */
+static bool is_udp(const uint8_t *ip, size_t size)
+{
+    bool is_whole = is_v6(ip) || (get16(ip + 6) & 0x3fff) == 0;
+    return ip[is_v6(ip) ? 6 : 9] == IPPROTO_UDP && is_whole && size >= ip_header_size(ip) + 8;
+}
+
+static struct ip address_at(const uint8_t *ip, bool is_dst)
+{
+    struct ip address = hop_ip;
+    if (is_v6(ip))
+        memcpy(address.bytes, ip + (is_dst ? 24 : 8), 16);
+    else
+        memcpy(address.bytes + 12, ip + (is_dst ? 16 : 12), 4);
+    return address;
+}
+
+static bool is_same(const struct ip *a, const struct ip *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
 }
 
 static void put_checksum(uint8_t *field, const uint8_t *from, size_t size, uint32_t sum)
@@ -74,11 +103,10 @@ static void put_checksum(uint8_t *field, const uint8_t *from, size_t size, uint3
 static void put_udp_checksum(uint8_t *ip, size_t size)
 {
     size_t at = ip_header_size(ip);
-    bool is_whole = (get16(ip + 6) & 0x3fff) == 0;
-    if (ip[9] != IPPROTO_UDP || !is_whole || size < at + 8)
+    if (!is_udp(ip, size))
         return;
     uint32_t pseudo = IPPROTO_UDP + (uint32_t)(size - at);
-    for (size_t i = 12; i < 20; i += 2)
+    for (size_t i = is_v6(ip) ? 8 : 12; i < (is_v6(ip) ? 40 : 20); i += 2)
         pseudo += get16(ip + i);
     put_checksum(ip + at + 6, ip + at, size - at, pseudo);
     if (get16(ip + at + 6) == 0)
@@ -101,17 +129,22 @@ static bool chance(struct pair *p, enum option option)
     return wan.options[option] > 0 && throw_dice(p) * 100 < wan.options[option];
 }
 
-static struct pair *find_pair(uint32_t src, uint32_t dst)
+static uint32_t low_half(const struct ip *ip)
+{
+    return (uint32_t)get16(ip->bytes + 12) << 16 | get16(ip->bytes + 14);
+}
+
+static struct pair *find_pair(struct ip src, struct ip dst)
 {
     for (size_t i = 0; i < wan.pair_count; i++)
-        if (wan.pairs[i].src == src && wan.pairs[i].dst == dst)
+        if (is_same(&wan.pairs[i].src, &src) && is_same(&wan.pairs[i].dst, &dst))
             return &wan.pairs[i];
     if (wan.pair_count == WAN_PAIRS_MAX)
         wan_die("too many pairs");
     struct pair *p = &wan.pairs[wan.pair_count++];
     p->src = src;
     p->dst = dst;
-    p->dice = (uint64_t)wan.options[SEED] ^ ((uint64_t)src << 32 | dst);
+    p->dice = (uint64_t)wan.options[SEED] ^ ((uint64_t)low_half(&src) << 32 | low_half(&dst));
     return p;
 }
 
@@ -119,9 +152,10 @@ static bool is_to_be_lost(const struct pair *p, const uint8_t *ip, size_t size)
 {
     for (size_t i = 0; i < WAN_LOSSES_MAX; i++) {
         struct loss *l = &wan.losses[i];
-        if (l->count == 0 || l->src != p->src || l->dst != p->dst)
+        size_t at = ip_header_size(ip) + 8 + 5;
+        if (l->count == 0 || !is_same(&l->src, &p->src) || !is_same(&l->dst, &p->dst))
             continue;
-        if (l->byte >= 0 && (size < 34 || ip[33] != l->byte))
+        if (l->byte >= 0 && (size <= at || ip[at] != l->byte))
             continue;
         l->count--;
         return true;
@@ -129,14 +163,14 @@ static bool is_to_be_lost(const struct pair *p, const uint8_t *ip, size_t size)
     return false;
 }
 
-static struct record *remember(struct pair *p, uint64_t now, const uint8_t *ip, size_t size)
+static struct record *remember(struct pair *p, uint64_t now, uint8_t *ip, size_t size)
 {
     if (p->trace_count == WAN_TRACE_MAX)
         return NULL;
     struct record *r = &p->trace[p->trace_count++];
-    *r = (struct record){.sent_ns = now, .size = (uint16_t)size, .ttl = ip[8]};
+    *r = (struct record){.sent_ns = now, .size = (uint16_t)size, .ttl = *ttl_of(ip)};
     size_t at = ip_header_size(ip);
-    if (ip[9] == IPPROTO_UDP && size >= at + 8) {
+    if (is_udp(ip, size)) {
         r->from_port = get16(ip + at);
         r->to_port = get16(ip + at + 2);
         r->head_size = (uint8_t)(size - at - 8 < sizeof r->head ? size - at - 8 : sizeof r->head);
@@ -204,20 +238,33 @@ static void launch(struct pair *p, struct record *r, struct edge *to, uint64_t d
 
 /* ---- forwarding ---- */
 
-static struct edge *edge_of(uint32_t address)
+static bool is_in(const struct ip *address, const struct edge *e)
+{
+    size_t whole = e->bits / 8, rest = e->bits % 8;
+    return memcmp(address->bytes, e->prefix.bytes, whole) == 0 &&
+           (rest == 0 || (address->bytes[whole] ^ e->prefix.bytes[whole]) >> (8 - rest) == 0);
+}
+
+static struct edge *edge_of(const struct ip *address)
 {
     for (size_t i = 0; i < wan.edge_count; i++)
-        if ((address & wan.edges[i].mask) == wan.edges[i].prefix)
+        if (is_in(address, &wan.edges[i]))
             return &wan.edges[i];
     return NULL;
 }
 
-/* "Time exceeded" to who sent a packet that doesn't get any further. */
+/* What neighbours and routers tell each other. */
+static bool is_for_the_link(const uint8_t *ip)
+{
+    return is_v6(ip) && (ip[24] == 0xff || (ip[8] == 0xfe && (ip[9] & 0xc0) == 0x80));
+}
+
+/* "Time exceeded" to who sent a packet that doesn't get any further; only of v4, where people send such on purpose. */
 static void complain(struct edge *from, uint64_t now, const uint8_t *ip, size_t size)
 {
     enum { IP_BYTES = 20, ICMP_BYTES = 8 };
     size_t quoted = ip_header_size(ip) + 8;
-    if (ip[9] == IPPROTO_ICMP || quoted > size)
+    if (is_v6(ip) || ip[9] == IPPROTO_ICMP || quoted > size)
         return;
     uint8_t out[IP_BYTES + ICMP_BYTES + 68] = {0x45};
     size_t out_size = IP_BYTES + ICMP_BYTES + quoted;
@@ -225,13 +272,13 @@ static void complain(struct edge *from, uint64_t now, const uint8_t *ip, size_t 
     put16(out + 2, (uint32_t)out_size);
     out[8] = 64;
     out[9] = IPPROTO_ICMP;
-    put32(out + 12, hop_address);
+    memcpy(out + 12, hop_ip.bytes + 12, 4);
     memcpy(out + 16, ip + 12, 4);
     put_checksum(out + 10, out, IP_BYTES, 0);
     out[IP_BYTES] = 11; /* type; code 0: in transit */
     memcpy(out + IP_BYTES + ICMP_BYTES, ip, quoted);
     put_checksum(out + IP_BYTES + 2, out + IP_BYTES, ICMP_BYTES + quoted, 0);
-    struct pair *p = find_pair(hop_address, get32(ip + 12));
+    struct pair *p = find_pair(hop_ip, address_at(ip, false));
     p->sent++;
     p->sent_bytes += out_size;
     launch(p, NULL, from, now + from->delay_ns, out, out_size);
@@ -249,9 +296,9 @@ static uint64_t travel_ns(struct pair *p, const struct edge *from, const struct 
 /* May change the packet. */
 static void forward(struct edge *from, uint64_t now, uint8_t *ip, size_t size)
 {
-    uint32_t src = get32(ip + 12), dst = get32(ip + 16);
-    struct edge *to = edge_of(dst);
-    if (edge_of(src) != from) {
+    struct ip src = address_at(ip, false), dst = address_at(ip, true);
+    struct edge *to = edge_of(&dst);
+    if (edge_of(&src) != from) {
         from->foreign++;
         return;
     }
@@ -271,14 +318,15 @@ static void forward(struct edge *from, uint64_t now, uint8_t *ip, size_t size)
         return;
     }
     unsigned hops = (unsigned)wan.options[HOPS];
-    if (ip[8] <= hops) {
+    if (*ttl_of(ip) <= hops) {
         p->expired++;
         (r != NULL ? r : &nobody)->fate = FATE_EXPIRED;
         complain(from, now, ip, size);
         return;
     }
-    ip[8] = (uint8_t)(ip[8] - hops);
-    put_checksum(ip + 10, ip, ip_header_size(ip), 0);
+    *ttl_of(ip) = (uint8_t)(*ttl_of(ip) - hops);
+    if (!is_v6(ip))
+        put_checksum(ip + 10, ip, ip_header_size(ip), 0);
     put_udp_checksum(ip, size);
     launch(p, r, to, now + travel_ns(p, from, to), ip, size);
     if (chance(p, DUPLICATE)) {
@@ -301,8 +349,11 @@ void wan_receive(struct edge *from)
         if (who.sll_pkttype == PACKET_OUTGOING || got < (ssize_t)(ETH_HLEN + 20))
             continue;
         uint8_t *ip = frame + ETH_HLEN;
-        size_t size = get16(ip + 2); /* what is after it is padding */
-        if (ip[0] >> 4 == 4 && (ip[0] & 15) >= 5 && size >= 20 && size <= (size_t)got - ETH_HLEN)
+        if (is_v6(ip) != from->v6 || got < (ssize_t)(ETH_HLEN + (from->v6 ? 40 : 20)))
+            continue;
+        size_t size = ip_size(ip); /* what is after it is padding */
+        if (ip_header_size(ip) >= 20 && size >= ip_header_size(ip) && size <= (size_t)got - ETH_HLEN &&
+            !is_for_the_link(ip))
             forward(from, wan_now_ns(), ip, size);
     }
 }
@@ -312,7 +363,7 @@ static void arrive(struct flight *f)
     uint8_t frame[ETH_HLEN + WAN_FRAME_BYTES_MAX];
     memcpy(frame, edge_mac, ETH_ALEN);
     memcpy(frame + ETH_ALEN, wan_mac, ETH_ALEN);
-    put16(frame + 2 * ETH_ALEN, ETHERTYPE_IP);
+    put16(frame + 2 * ETH_ALEN, f->to->v6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
     memcpy(frame + ETH_HLEN, f->bytes, f->size);
     /* Before it is told: who has seen the packet may ask for the counts. */
     f->pair->arrived++;
