@@ -17,6 +17,8 @@ COMPUTING_MS = 50.0   # for all programs; what they wait for a processor on a bu
 DATAGRAMS_MAX = 12    # of an easy pair: between the peers until both have validated, and as many with the server
 PROBES_MAX = 2000     # of a pair that is not easy: from one home to the other
 PROBES_PER_S_MAX = 500
+DIRECT_MAX_MS = 10000 # of what is hard
+QUICK_MAX_MS = 2000   # ... and a counter on one side only, with nobody else's traffic
 CHAT_MAX = 200        # what the chat may add to that
 HARD_RUNS = 10        # what is hard has to be direct so often in a row
 
@@ -61,7 +63,8 @@ class Cell(Job):
         self.spec = {"layout": layout, "a": a, "b": b, "carriers": list(carriers), "story": story,
                      "expect": path or expect.path(self.needed, self.chains), "delay_ms": EVEN_MS, "wan": {},
                      "foreign": "", "seed": 1, "time_max_s": 120,
-                     "classified": story == "pair" and "classification" in expect.ENGINE_HAS, **more}
+                     "classified": story == "pair" and "classification" in expect.ENGINE_HAS,
+                     "reasoned": "reasons" in expect.ENGINE_HAS, **more}
 
     @property
     def argv(self):
@@ -97,6 +100,20 @@ class Cell(Job):
             probes = result[who].get("to_home")
             if probes and (probes["sent"] > PROBES_MAX + CHAT_MAX or probes["busiest_s"] > PROBES_PER_S_MAX + CHAT_MAX):
                 return "%s has sent too much: %s" % (who, probes)
+        if self.is_hard() and result.get("direct_ms") is not None:
+            quick = expect.is_quick(*self.chains) and not self.spec["foreign"] and self.spec["story"] == "pair"
+            took, allowed = result["direct_ms"] - result["waited_ms"], QUICK_MAX_MS if quick else DIRECT_MAX_MS
+            if took > allowed:
+                return "the direct path took %.0f ms; %.0f are allowed" % (took, allowed)
+        if self.needed == "birthday" and result.get("path") == "direct":
+            # Openers are to die on the way, or a NAT that lets strangers in is poisoned.
+            if not any(result[who].get("to_home", {}).get("expired") for who in ("ann", "bob")):
+                return "no opener died on the way"
+        if self.spec["reasoned"] and result.get("path") == "relay":
+            for who, chain in zip(("ann", "bob"), self.chains):
+                fault = expect.reason_fault(result[who]["reason"], chain)
+                if fault:
+                    return "%s's reason: %s" % (who, fault)
         if self.spec["story"] == "pair":
             took, allowed = result["message_ms"] - result["waited_ms"], self.floor_ms() + COMPUTING_MS
             if took > allowed:

@@ -3,7 +3,8 @@
 SPEC is JSON: layout, a, b, carriers (kinds of NAT), story (a function of stories.py), expect ("direct", "relay", "inside":
 a path that does not leave the home or the carrier, or "any"), delay_ms of each edge, wan (options of the program `wan`),
 foreign (the homes, "a", "b" or "ab", with other people's traffic), seed, classified (wait until the clients know their
-NATs). The last line of the output is the result as JSON. Status 1: something was not as it must be, 75: not possible here.
+NATs), reasoned (until who is relayed says why). The last line of the output is the result as JSON. Status 1: something
+was not as it must be, 75: not possible here.
 
 The path is judged by what the wan counts while chat flows, and times are those of packets in the wan's trace; what the
 clients say only tells which packet to look at.
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import expect
 import stories
 from lab import Client, Failure, Foreigners, Lab, Wan
 
@@ -23,6 +25,7 @@ ROUND_MESSAGES = 8
 ROUND_BYTES = 700
 DIRECT_WITHIN_S = 10.0
 CLASSIFIED_WITHIN_S = 10.0
+REASON_WITHIN_S = 30.0 # what is tried before may take as long
 RELAY_FOR_S = 6.0      # so long no direct path may come up where none is expected
 
 
@@ -172,6 +175,10 @@ class Cell:
 
         self.lab.wait(lambda: all(knows(c) for c in self.both()), "both know their NAT", CLASSIFIED_WITHIN_S)
 
+    def learn_reasons(self):
+        self.lab.wait(lambda: not any(expect.UNDECIDED in c.last("path")["reason"] for c in self.both()),
+                      "both have a reason", REASON_WITHIN_S)
+
     def tell_times(self):
         """In ms from bob's first packet; and how many datagrams it took."""
         trace = self.wan.trace()
@@ -244,6 +251,8 @@ def main():
         getattr(stories, spec["story"])(cell)
         if spec["classified"]:
             cell.learn_nats()
+        if spec["reasoned"] and cell.result.get("path") == "relay":
+            cell.learn_reasons()
         cell.tell_times()
         cell.tell_probes()
         cell.tell_ends()

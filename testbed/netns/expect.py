@@ -10,7 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 #   "birthday"        256 sockets against random ports
 #   "fresh-sockets"   out of a poisoned port
 #   "classification"  the clients' `nat` events say what the probe finds
-ENGINE_HAS = frozenset({"prediction", "birthday", "fresh-sockets", "classification"})
+#   "reasons"         who is relayed says what was tried, and why the path is what it is
+ENGINE_HAS = frozenset({"prediction", "birthday", "fresh-sockets", "classification", "reasons"})
 
 
 def described(kind):
@@ -69,6 +70,23 @@ def need(chain_a, chain_b):
     if "random" not in groups:
         return "prediction"
     return "birthday" if "strict" in groups else "impossible"
+
+
+def is_quick(chain_a, chain_b):
+    """A counter on one side only: one window is enough."""
+    groups = {group(engine_says(chain_a)), group(engine_says(chain_b))}
+    return groups == {"strict", "sequential"}
+
+
+UNDECIDED = "is looked for"  # what a reason contains as long as it is none
+
+
+def reason_fault(reason, own_chain):
+    """Why this is no reason to be relayed."""
+    if UNDECIDED in reason:
+        return "undecided"
+    mapping = engine_says(own_chain)["mapping"]
+    return None if mapping in reason else "it does not say %s" % mapping
 
 
 def path(needed, chains=()):

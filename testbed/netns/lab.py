@@ -251,7 +251,8 @@ class Lab:
             print("    %s: %s" % (program.name, "runs" if status is None else "ended with status %d" % status), file=to)
             for line in program.errors:
                 print("      " + line, file=to)
-            for event in getattr(program, "events", [])[-12:]:
+            telling = [e for e in getattr(program, "events", []) if e["event"] not in ("message", "delivered", "sent")]
+            for event in telling[-12:]:
                 print("      " + json.dumps(event), file=to)
 
 
