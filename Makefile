@@ -135,7 +135,7 @@ $(tests): $(B)/%: $(B)/%.o $(test_objects)
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory all tests $(B)/wan # which the demo wants
 	@CC='$(CC)' tests/run.sh $(B)
 
 lint: $(pure_objects)
@@ -143,7 +143,7 @@ lint: $(pure_objects)
 
 demo:
 	@scripts/install-deps.sh build run
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(B)/wan
 	@scripts/demo.sh $(B)
 
 # ---- the testbed: NATs out of network namespaces, see testbed/netns/README.md ----

@@ -1,7 +1,7 @@
 """The demo's conversation. usage: demo.py BUILD [NAT_OF_ANN NAT_OF_BOB]
 
-With two NATs: inside testbed/netns/two-nats.sh; ann, bob and the server each in the namespace of that name, and a
-watcher in the middle of the internet that looks into every packet. Without: everything on loopback.
+With two NATs: inside the testbed's small internet (testbed/netns); ann, bob and the server each in the namespace of that
+name, and a watcher in the middle that looks into every packet. Without: everything on loopback.
 
 Every step waits for an event of the programs, never for time to pass; all of it together has TIME_MAX_S.
 """
@@ -18,6 +18,7 @@ import time
 
 TIME_MAX_S = 30.0
 DIRECT_MAX_S = 8.0  # how long a direct path may take before we go on through the relay
+EDGE_MS = 5  # from everybody to the middle of the internet
 KEYWORD = "foo"
 
 FIRST_WORDS = [
@@ -36,11 +37,11 @@ TOPOLOGY = """
                              |
             .------------ internet ------------.
             |                                  |
-      198.51.100.2                         192.0.2.2
+      198.51.100.1                         192.0.2.1
   {0:^19}              {1}
       192.168.1.1                         192.168.2.1
             |                                  |
-    ann 192.168.1.10                   bob 192.168.2.10
+    ann 192.168.1.10                   bob 192.168.2.11
 """
 
 
@@ -185,7 +186,7 @@ class Watcher(Program):
     """Us again, in the middle of the internet; see watch()."""
 
     def __init__(self, stage, texts):
-        super().__init__(stage, "watcher", [sys.executable, os.path.abspath(__file__), "--watch"] + texts, "core")
+        super().__init__(stage, "watcher", [sys.executable, os.path.abspath(__file__), "--watch"] + texts, "wan")
         self.watching = False
         self.report = None
 
@@ -194,6 +195,19 @@ class Watcher(Program):
             self.watching = True
         else:
             self.report = json.loads(line)
+
+
+class Wan(Program):
+    """The testbed's internet, which takes its time: see testbed/netns/wan.c."""
+
+    def __init__(self, stage):
+        with open("/run/wan.edges") as edges:
+            plugged = ["%s,%d" % (edge.strip(), EDGE_MS) for edge in edges]
+        super().__init__(stage, "wan", [stage.build + "/wan", "socket", "/run/wan.socket"] + plugged, "wan")
+        self.ready = False
+
+    def said(self, line):
+        self.ready = line == "ready"
 
 
 class Stage:
@@ -306,7 +320,7 @@ def talk(stage, clients, lines, ids, watched=None):
 
 def tell_the_wire(report, expect_direct):
     """What the watcher saw, against what the clients said."""
-    direct = report["pairs"].get("192.0.2.2 198.51.100.2", 0)
+    direct = report["pairs"].get("192.0.2.1 198.51.100.1", 0)
     by_server = sum(n for ends, n in report["pairs"].items() if "203.0.113.1" in ends.split())
     tell("wire", "%d packets crossed the internet: %d by way of the server, %d straight from router to router" %
          (report["packets"], by_server, direct))
@@ -321,8 +335,9 @@ def tell_the_wire(report, expect_direct):
 def play(stage, nats):
     texts = [text for _, text in FIRST_WORDS + LAST_WORDS]
     watcher = Watcher(stage, texts) if nats else None
-    if watcher:
-        stage.wait(lambda: watcher.watching, "the watcher watches")
+    if nats:
+        wan = Wan(stage)
+        stage.wait(lambda: wan.ready and watcher.watching, "the internet is there, and watched")
     server, address = start_server(stage, nats)
     clients = {name: start_client(stage, name, address, nats) for name in ("ann", "bob")}
     people = list(clients.values())

@@ -54,7 +54,7 @@ killed() {
     fi
 }
 
-if why=$(testbed/netns/two-nats.sh port-restricted shifting true 2>&1); then
+if why=$(testbed/netns/private.sh testbed/netns/internet.sh homes port-restricted shifting 2>&1); then
     expect "two routers that filter" 'paths at the end: ann direct, bob direct$' \
         scripts/demo.sh "$build" port-restricted shifting
     expect "a symmetric NAT and one that lets everybody in" 'paths at the end: ann direct, bob direct$' \
