@@ -295,7 +295,7 @@ static void compose_reason(const struct engine *e, struct peer *p, const char *o
     char own[64], theirs[64];
     const struct nat_class other = {
         .mapping = p->offer.mapping, .filtering = p->offer.filtering, .ports = p->offer.ports};
-    if (!hard_is_decided(e, p)) {
+    if (e->nat.mapping == NAT_UNKNOWN || other.mapping == NAT_UNKNOWN) {
         snprintf(p->path_reason, sizeof p->path_reason, "%s", outcome);
         return;
     }
