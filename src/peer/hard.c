@@ -95,7 +95,7 @@ static bool is_consented(const struct engine *e, const struct peer *p, enum nat_
 }
 
 /* Both are known well enough, and differ in where they are. */
-bool hard_is_decided(const struct engine *e, const struct peer *p)
+static bool is_decided(const struct engine *e, const struct peer *p)
 {
     const struct addr *theirs = their_observed(e, p);
     return p->state == PEER_LIVE && p->offer.generation > 0 && theirs != NULL &&
@@ -480,7 +480,7 @@ static void begin_somewhere(struct engine *e, vtime_us now)
         struct peer *p = &e->peers[i];
         if (p->state != PEER_LIVE || !lacks_direct(p) || e->config.relay == RELAY_ONLY)
             continue;
-        if (!hard_is_decided(e, p)) {
+        if (!is_decided(e, p)) {
             tell_disappointment(e, now, p);
             continue;
         }
@@ -520,7 +520,7 @@ static vtime_us turn_changes_at(const struct engine *e, const struct peer *p)
 {
     if (p->state != PEER_LIVE || !lacks_direct(p) || e->config.relay == RELAY_ONLY)
         return VTIME_NEVER;
-    if (!hard_is_decided(e, p))
+    if (!is_decided(e, p))
         return p->tries_told || !p->told || p->offer.generation == 0 ? VTIME_NEVER : p->hold_until + DISAPPOINTED_US;
     vtime_us at = ready_at(e, p);
     at = at > e->now ? at : at + TURN_US;

@@ -18,8 +18,6 @@ bool hard_answers(const struct engine *e, const struct peer *p, const struct pat
 const char *hard_way(const struct engine *e, const struct peer *p, const struct path *q);
 void hard_met(struct engine *e, struct peer *p);
 bool hard_uses(const struct engine *e, uint16_t socket);
-/* Both NATs are known: what is said of a path begins with them. */
-bool hard_is_decided(const struct engine *e, const struct peer *p);
 bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret);
 vtime_us hard_deadline(const struct engine *e);
 
