@@ -56,11 +56,20 @@ def fresh_keyword():
 
 
 def free_udp_ports(count):
-    """Ports that nobody has at the moment, for a server that has to come back to the same ones."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    """Ports that nobody has at the moment, for a server that has to come back to the same ones. Below those that the
+    system gives out: the clients of other tests ask it for many."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        first_given = int(file.read().split()[0])
+    sockets = []
     try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                s.bind(("127.0.0.1", random.randrange(10000, first_given)))
+            except OSError:
+                s.close()
+                continue
+            sockets.append(s)
         return [s.getsockname()[1] for s in sockets]
     finally:
         for s in sockets:
