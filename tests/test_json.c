@@ -118,8 +118,11 @@ static void test_answers(void **state)
                                 "\"peer 4\",\"path\":\"none\",\"address\":null,\"rtt_ms\":null,\"reason\":\"\"}]}\n");
     json_peers(&out, peers, 0);
     assert_string_equal(line(), "{\"event\":\"peers\",\"peers\":[]}\n");
-    json_stats(&out, stats, 2);
-    assert_string_equal(line(), "{\"event\":\"stats\",\"datagrams_in\":5,\"datagrams_out\":1099511627776}\n");
+    json_stats(&out, stats, 2, peers, 1);
+    assert_string_equal(line(),
+                        "{\"event\":\"stats\",\"datagrams_in\":5,\"datagrams_out\":1099511627776,\"peers\":[{"
+                        "\"peer\":1,\"name\":\"ann\",\"path\":\"direct\",\"address\":\"192.0.2.1:5\",\"rtt_ms\":"
+                        "1.2,\"reason\":\"r\"}]}\n");
     json_verify(&out, 1, words);
     assert_string_equal(line(), "{\"event\":\"verify\",\"peer\":1,\"words\":[\"acid\",\"bone\",\"crab\",\"dune\"]}\n");
     json_bad_command(&out, "no", 0);

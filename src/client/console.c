@@ -146,7 +146,7 @@ static void command_help(struct console *k, const char *argument)
         "/verify [PEER]    four words; the same on both sides if nobody is in between",
         "/name NEW         change your name",
         "/ignore PEER      show nothing more of somebody",
-        "/stats            counters",
+        "/stats            counters, and why each path is what it is",
         "/quit             leave now (Ctrl-C); Ctrl-D leaves when all is delivered",
     };
     (void)argument;
@@ -197,6 +197,7 @@ static void command_stats(struct console *k, const char *argument)
         snprintf(line, sizeof line, "%-32s %llu", stats[i].name, (unsigned long long)stats[i].value);
         say(k, line);
     }
+    command_peers(k, ""); /* with what was tried, and why the path is what it is */
 }
 
 static void command_verify(struct console *k, const char *argument)

@@ -160,7 +160,7 @@ void json_event(struct buffer *ret, const struct engine_event *event)
     add_line(ret, of_event(event));
 }
 
-void json_peers(struct buffer *ret, const struct engine_peer *peers, size_t count)
+static json_t *list_of(const struct engine_peer *peers, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
@@ -168,14 +168,21 @@ void json_peers(struct buffer *ret, const struct engine_peer *peers, size_t coun
                                               peers[i].name, "path", path_name(peers[i].path), "address",
                                               address_or_null(&peers[i].addr), "rtt_ms", rtt_or_null(peers[i].rtt_us),
                                               "reason", text_or_null(peers[i].reason)));
-    add_line(ret, json_pack("{ss so}", "event", "peers", "peers", list));
+    return list;
 }
 
-void json_stats(struct buffer *ret, const struct engine_stat *stats, size_t count)
+void json_peers(struct buffer *ret, const struct engine_peer *peers, size_t count)
+{
+    add_line(ret, json_pack("{ss so}", "event", "peers", "peers", list_of(peers, count)));
+}
+
+void json_stats(struct buffer *ret, const struct engine_stat *stats, size_t count, const struct engine_peer *peers,
+                size_t peer_count)
 {
     json_t *object = json_pack("{ss}", "event", "stats");
     for (size_t i = 0; i < count; i++)
         json_object_set_new(object, stats[i].name, json_integer((json_int_t)stats[i].value));
+    json_object_set_new(object, "peers", list_of(peers, peer_count));
     add_line(ret, object);
 }
 

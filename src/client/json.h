@@ -16,7 +16,8 @@ void json_keyword(struct buffer *ret, const char *keyword, const char *command);
 /* Any event but EVENT_KEYWORD. */
 void json_event(struct buffer *ret, const struct engine_event *event);
 void json_peers(struct buffer *ret, const struct engine_peer *peers, size_t count);
-void json_stats(struct buffer *ret, const struct engine_stat *stats, size_t count);
+void json_stats(struct buffer *ret, const struct engine_stat *stats, size_t count, const struct engine_peer *peers,
+                size_t peer_count);
 void json_verify(struct buffer *ret, uint32_t peer, const char *const words[static 4]);
 /* `id` 0: of no message. */
 void json_bad_command(struct buffer *ret, const char *text, uint64_t id);

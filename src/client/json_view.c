@@ -115,7 +115,9 @@ static void refresh(struct json_view *j)
 static void answer_stats(struct json_view *j)
 {
     struct engine_stat stats[ENGINE_STATS_MAX];
-    json_stats(&j->line, stats, engine_stats(client_engine(j->client), stats));
+    struct engine_peer peers[PEERS_MAX];
+    size_t count = engine_stats(client_engine(j->client), stats);
+    json_stats(&j->line, stats, count, peers, list_peers(j, peers));
     flush_line(j);
 }
 

@@ -173,7 +173,9 @@ class Keyword(TestCase):
         bob = PipeClient(self, server, name="bob", keyword=self.keyword, env=env)
         ann.expect("peer")
         ann.command(command="stats")
-        ann.expect("stats")
+        peers = ann.expect("stats")["peers"]
+        self.assertEqual([(p["peer"], p["name"]) for p in peers], [(1, "bob")])
+        self.assertTrue(peers[0]["reason"])
         for p in (ann, bob, server):
             self.assertNotIn(self.keyword, p.stdout.text() + p.stderr.text())
 
