@@ -96,9 +96,11 @@ static bool looks_hard(const struct engine *e)
     return observed->port != main_socket(e)->local.port && !e->classify.port_asked && e->classify.alternate.port != 0;
 }
 
-/* Somebody has been met whose ports are no use without ours. */
+/* Somebody has been met whose ports are no use without ours. (Where questions get lost, once: then the pauses hold.) */
 static bool has_met_a_hard_one(const struct engine *e)
 {
+    if (e->classify.failures > 0)
+        return false;
     for (unsigned i = 0; i < PEER_SLOTS; i++) {
         const struct peer *p = &e->peers[i];
         const struct nat_class theirs = {.mapping = p->offer.mapping, .ports = p->offer.ports};
