@@ -6,8 +6,9 @@
  *
  *                     opener                                    prober
  *   known ports       one fresh socket                          a fresh socket           (a stuck punch)
- *   prediction        one socket, or 25 if the prober's port    the port it has told, or a window of its own next
- *                     can only be predicted, too; the server    ports in whose middle the told one is
+ *   prediction        one socket (two if each keeps its port:   the port it has told, or a window of its own next
+ *                     one may be taken), or 25 if the prober's  ports in whose middle the told one is
+ *                     can only be predicted, too; the server
  *                     is asked before and after, so that the
  *                     ports between are known
  *   birthday          256 sockets                               up to 2,000 random ports
@@ -284,6 +285,8 @@ static void begin_opening(struct engine *e, vtime_us now, struct peer *p, const 
         h->openers = HARD_BIRTHDAY_SOCKETS;
     else if (h->theirs == FORESIGHT_NEAR)
         h->openers = PREDICTED_SOCKETS;
+    else if (h->own == FORESIGHT_ONCE)
+        h->openers = KEPT_SOCKETS;
     h->deadline = now + (h->technique == TECHNIQUE_BIRTHDAY ? BIRTHDAY_US : AIMED_US) + 3 * hard_both_rtts(e, p);
     h->next_at = now;
     if (!take_sockets(e, h->openers + (h->own == FORESIGHT_NEAR))) {

@@ -27,6 +27,7 @@ vtime_us hard_deadline(const struct engine *e);
 enum {
     PUNCH_TTL = 4, /* of what opens the own NATs and is not to reach the other's: two NATs in a row and one hop */
     PREDICTED_SOCKETS = 25,      /* and ports: room for a dozen foreign flows (DESIGN s6) */
+    KEPT_SOCKETS = 2,            /* of one in 7,000 the port is taken by another flow, which a NAT may have numbered */
     PROBES_PASSES = 3,           /* a row of predicted ports is probed so often: packets get lost */
     PREDICTIONS_MAX = 8,         /* tries in a row */
     PROBES_MAX = 1900, /* to one address in TARGET_US: 99.95 % for 256 sockets among 64,512 ports; with the checks 2,000 */

@@ -117,6 +117,8 @@ static void opener_is_ready(struct engine *e)
         break;
     case FORESIGHT_ONCE:
         a = kept_address(e, h->sockets[0]);
+        count = (uint8_t)h->openers; /* KEPT_SOCKETS */
+        stride = (uint16_t)(e->sockets[h->sockets[1]].local.port - a.port);
         break;
     case FORESIGHT_NONE:
         a = *classify_observed(e);
