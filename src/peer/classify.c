@@ -14,8 +14,8 @@
 #define READY_US    VTIME_MS(50) /* and 1.5 round trips after registering: by then the echo has brought introductions */
 #define RUN_WAIT_US VTIME_S(3)   /* a run that has not confirmed by then is somebody else's */
 #define MET_US      VTIME_S(1)   /* after a direct path was found: the other end still has to find it */
-#define MARGIN_US   VTIME_MS(200) /* what a direct path may come later than it should */
-#define LATEST_US   VTIME_S(10)   /* then it runs whatever goes on */
+#define MARGIN_US   VTIME_MS(50) /* what a direct path may come later than it should, which has a margin itself */
+#define LATEST_US   VTIME_S(10)  /* then it runs whatever goes on */
 #define AGAIN_US    VTIME_MS(100) /* and 1.5 round trips: what is unanswered then is asked again, */
 enum { ROUNDS = 3 };              /* so often in all. */
 #define FAILED_US VTIME_S(10)     /* The whole once more, if not even the mapping is known then, with doubling pauses */
