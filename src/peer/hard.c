@@ -316,6 +316,7 @@ static vtime_us ready_at(const struct engine *e, const struct peer *p)
     return technique == TECHNIQUE_CHECKS && p->attempts_failed == 0 ? at + STUCK_US : at;
 }
 
+/* Our Aim may go out before the server's word on the other's address has come, and so be there no later than that. */
 static bool may_begin(struct engine *e, vtime_us now, struct peer *p, uint32_t attempt)
 {
     const struct two_nats n = nats_for(e, p, attempt);
@@ -323,8 +324,8 @@ static bool may_begin(struct engine *e, vtime_us now, struct peer *p, uint32_t a
     if (technique ==
         TECHNIQUE_CHECKS) /* with fresh ports, if those of both can be known; else a packet will show one */
         return nat_foresight(&n.own) == FORESIGHT_EXACT && nat_foresight(&n.theirs) == FORESIGHT_EXACT;
-    return technique != TECHNIQUE_NONE && !e->hard.harmed && !p->spares && is_consented(e, p, technique) &&
-           hard_target_is_open(&e->hard, now, &p->witnessed) && nat_foresight(&n.own) != FORESIGHT_NONE;
+    return technique != TECHNIQUE_NONE && !e->hard.harmed && !p->spares &&
+           hard_target_is_open(&e->hard, now, their_observed(e, p)) && nat_foresight(&n.own) != FORESIGHT_NONE;
 }
 
 /* What the other tells of a try. Kept until it can be followed: the server's word on its address may be on the way. */
@@ -384,7 +385,7 @@ static void follow_as_prober(struct engine *e, vtime_us now, struct peer *p)
 {
     struct hard *h = &e->hard;
     const struct frame_aim aim = p->their_aim;
-    if (h->peer != p || h->phase != HARD_AIMED || h->attempt != aim.attempt ||
+    if (h->peer != p || h->phase != HARD_AIMED || h->attempt != aim.attempt || !is_consented(e, p, h->technique) ||
         (aim.count == 0) != (h->technique == TECHNIQUE_BIRTHDAY) ||
         (aim.count != 1 && h->technique == TECHNIQUE_CHECKS))
         return;
