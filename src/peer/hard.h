@@ -25,7 +25,10 @@ vtime_us hard_deadline(const struct engine *e);
 #define TARGET_US VTIME_S(600) /* the window of a target's probes; the first pause after a failure (DESIGN s6) */
 
 enum {
-    PUNCH_TTL = 4, /* of what opens the own NATs and is not to reach the other's: two NATs in a row and one hop */
+    /* Of what opens the own NATs and is not to reach the other's: passes two in a row, and dies at the next router. Every
+     * second try has one hop more, for whose NATs are further away. */
+    PUNCH_TTL = 3,
+    PUNCH_TTL_MAX = 6,
     PREDICTED_SOCKETS = 25,      /* and ports: room for a dozen foreign flows (DESIGN s6) */
     KEPT_SOCKETS = 2,            /* of one in 7,000 the port is taken by another flow, which a NAT may have numbered */
     PROBES_PASSES = 3,           /* a row of predicted ports is probed so often: packets get lost */

@@ -183,6 +183,12 @@ static bool poll_probing(struct engine *e, vtime_us now, struct engine_out *ret)
     return send_punch(e, now, 0, &to, 0, ret);
 }
 
+static uint8_t opener_ttl(const struct hard *h)
+{
+    uint32_t more = (h->attempt - 1) / 2;
+    return (uint8_t)(more < PUNCH_TTL_MAX - PUNCH_TTL ? PUNCH_TTL + more : PUNCH_TTL_MAX);
+}
+
 /* One packet of the opener's row: the question before, the openers, the question after. */
 static bool poll_row(struct engine *e, vtime_us now, struct engine_out *ret)
 {
@@ -194,7 +200,7 @@ static bool poll_row(struct engine *e, vtime_us now, struct engine_out *ret)
     if (i >= 1 && i <= h->openers) {
         if (h->technique == TECHNIQUE_BIRTHDAY)
             pace(h, now);
-        return send_punch(e, now, i - 1, &h->target, PUNCH_TTL, ret);
+        return send_punch(e, now, i - 1, &h->target, opener_ttl(h), ret);
     }
     struct hard_sample *s = &h->samples[i == 0 ? 0 : 1];
     if (s->token == 0)
