@@ -168,6 +168,53 @@ static void test_many_tries(void **state)
     assert_true(p.rtt_us == 0);
 }
 
+/* ---- before the other is ready ---- */
+
+/* What goes out until then is a question like any other, but it is not meant to arrive: its repetition waits until the
+ * other starts, and is another question. */
+static void test_opening(void **state)
+{
+    (void)state;
+    const vtime_us now = VTIME_S(5), full_at = now + VTIME_MS(40);
+    struct path p = direct();
+    path_probe(&p, now);
+    assert_false(path_opens(&p, now)); /* nobody has to wait */
+    p.full_at = full_at;
+    assert_true(path_opens(&p, now));
+    uint64_t opener = path_ask(&p, &dice_rng, now, VTIME_MS(200));
+    assert_true(opener != 0);
+    assert_true(p.ask_at == full_at);
+    assert_true(path_opens(&p, full_at - 1));
+    assert_false(path_opens(&p, full_at));
+    uint64_t first = path_ask(&p, &dice_rng, full_at, VTIME_MS(200));
+    assert_true(first != 0 && first != opener);
+    assert_int_equal(p.tries, 1); /* so that its answer gives a round trip */
+    assert_true(p.ask_at == full_at + VTIME_MS(200));
+    assert_true(path_ask(&p, &dice_rng, p.ask_at, VTIME_MS(200)) == first); /* only once is there a new one */
+    assert_false(path_answered(&p, &dice_rng, p.ask_at, opener));
+    assert_true(path_answered(&p, &dice_rng, p.ask_at, first));
+}
+
+/* Shown by the answer to a question of a try: it works, and is asked at once for its round trip. */
+static void test_works(void **state)
+{
+    (void)state;
+    const vtime_us now = VTIME_S(5);
+    struct path p = direct();
+    path_works(&p, now);
+    assert_int_equal(p.state, PATH_WORKING);
+    assert_true(p.answered_at == now && p.ask_at == now && p.rtt_us == 0);
+    assert_false(path_expire(&p, now + CONSENT_US - 1, VTIME_MS(100), true));
+    assert_true(path_expire(&p, now + CONSENT_US, VTIME_MS(100), true));
+
+    p = direct();
+    path_probe(&p, now);
+    uint64_t c = path_ask(&p, &dice_rng, now, VTIME_MS(200));
+    path_works(&p, now + VTIME_MS(10));
+    assert_true(path_answered(&p, &dice_rng, now + VTIME_MS(30), c)); /* its own question stays open */
+    assert_true(p.rtt_us == VTIME_MS(30));
+}
+
 /* ---- choosing ---- */
 
 static const vtime_us rtts[] = {0,          1,           1 * MS,      4 * MS,      5 * MS,   6 * MS,
@@ -235,9 +282,10 @@ static void test_kind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probing), cmocka_unit_test(test_answer),      cmocka_unit_test(test_keepalive_is_spread),
-        cmocka_unit_test(test_consent), cmocka_unit_test(test_suspect),     cmocka_unit_test(test_many_tries),
-        cmocka_unit_test(test_better),  cmocka_unit_test(test_better_ends), cmocka_unit_test(test_kind),
+        cmocka_unit_test(test_probing),     cmocka_unit_test(test_answer),  cmocka_unit_test(test_keepalive_is_spread),
+        cmocka_unit_test(test_consent),     cmocka_unit_test(test_suspect), cmocka_unit_test(test_many_tries),
+        cmocka_unit_test(test_opening),     cmocka_unit_test(test_works),   cmocka_unit_test(test_better),
+        cmocka_unit_test(test_better_ends), cmocka_unit_test(test_kind),
     };
     dice_seed(&dice_rng, 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
