@@ -32,6 +32,7 @@ static void list_links(const struct hostile_member *m, struct frame_register *r)
         struct relay_token *t = &r->links[r->link_count++];
         memcpy(t->token, run->seal.relay_token, sizeof t->token);
         t->side = run->seal.side;
+        t->may_tell = m->habits.tells;
     }
 }
 
@@ -209,7 +210,7 @@ void hostile_member_offer(struct hostile_member *m, struct hostile_run *run, con
 
 static void ask_for_link(struct hostile_member *m, const struct hostile_run *run)
 {
-    struct frame f = {.kind = FRAME_LINK, .link = {.token = {.side = run->seal.side}}};
+    struct frame f = {.kind = FRAME_LINK, .link = {.token = {.side = run->seal.side, .may_tell = m->habits.tells}}};
     memcpy(f.link.secret, m->secret, sizeof f.link.secret);
     memcpy(f.link.token.token, run->seal.relay_token, RELAY_TOKEN_BYTES);
     hostile_member_to_server(m, &f);

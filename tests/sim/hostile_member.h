@@ -13,6 +13,7 @@ struct hostile_habits { /* all zero: an honest, simple client that is relayed */
     bool no_acks, no_answers /* to Punch */, no_credit, no_receipts;
     bool endless_credit;
     bool no_link;
+    bool tells; /* lets the server tell others where it is */
     bool no_refresh;
 };
 

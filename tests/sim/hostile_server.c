@@ -6,7 +6,7 @@
 
 #include "world_parts.h"
 
-#define SOCKET_OF_CORE 0
+enum { SOCKET_OF_CORE, ALTERNATE_OF_CORE };
 
 /* ---- what it knows ---- */
 
@@ -220,6 +220,18 @@ static bool is_own(struct hostile_server *h, const struct frame *f)
 
 /* ---- between the clients and the core ---- */
 
+/* Fresh sockets ask, and are answered from where they want it: no member is known by them. */
+static void send_probed(struct hostile_server *h, const struct server_out *out, struct frame *f)
+{
+    uint8_t bytes[DATAGRAM_BYTES_MAX];
+    if (h->on_probed)
+        h->on_probed(h, &out->to, f);
+    size_t size = codec_encode(f, bytes, sizeof bytes);
+    h->sent++;
+    world_send(h->s->w, out->socket == ALTERNATE_OF_CORE ? h->alternate : h->socket, &out->local, &out->to, 0, bytes,
+               size);
+}
+
 static void pump_core(struct hostile_server *h, vtime_us now)
 {
     struct server_out out;
@@ -231,7 +243,7 @@ static void pump_core(struct hostile_server *h, vtime_us now)
         assert(ok == DECODE_OK);
         (void)ok;
         if (f.kind == FRAME_PROBED) {
-            hostile_server_send(h, &out.to, copy, out.size); /* fresh sockets ask: no member is known by them */
+            send_probed(h, &out, &f);
             continue;
         }
         struct hostile_known *k = known_at(h, &out.to);
@@ -260,13 +272,13 @@ static void on_input(void *self, vtime_us now, int socket, const struct addr *lo
 {
     struct hostile_server *h = self;
     struct frame f;
-    (void)socket;
-    (void)local;
     h->received++;
     if (codec_decode(&h->codec, at, size, &f) != DECODE_OK)
         return;
     if (f.kind == FRAME_PROBE) {
-        to_core(h, now, from, at, size);
+        server_input(h->real->core, now, socket == h->alternate ? ALTERNATE_OF_CORE : SOCKET_OF_CORE, local, from, at,
+                     size);
+        pump_core(h, now);
         return;
     }
     struct hostile_known *k = known_at(h, from);
@@ -334,6 +346,7 @@ struct hostile_server *hostile_server_new(struct scene *s)
     h->real->actor = -1;
     h->actor = world_add_actor(s->w, h->real->host, &calls, h, "liar");
     h->socket = world_open(s->w, h->actor, ADDR_V4, SIM_SERVER_PORT);
+    h->alternate = world_open(s->w, h->actor, ADDR_V4, SIM_SERVER_ALTERNATE_PORT);
     world_touch(s->w, h->actor);
     return h;
 }

@@ -46,10 +46,12 @@ struct hostile_server {
     struct scene *s;
     struct sim_server *real;
     int actor, socket;
+    int alternate; /* the socket that only Probes come to */
     struct addr local;
     struct rng rng;
     struct codec codec;
     hostile_hook *up, *down;
+    void (*on_probed)(struct hostile_server *h, const struct addr *to, struct frame *f); /* may change the answer */
     void *context;
     struct hostile_known known[HOSTILE_KNOWN_MAX];
     int known_count;

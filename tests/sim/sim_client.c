@@ -128,6 +128,9 @@ static void do_open(struct sim_client *c, const struct engine_out *out)
     answer.text_size = 2;
     if (s >= 0) {
         c->sockets[out->socket] = s;
+        c->sockets_opened++;
+        if (++c->sockets_open > c->sockets_open_most)
+            c->sockets_open_most = c->sockets_open;
         answer.kind = COMMAND_SOCKET_OPENED;
         /* As getsockname() says it of a socket that is bound to every address. */
         answer.addr = (struct addr){.family = out->family, .port = world_port(c->w, s)};
@@ -166,6 +169,7 @@ static void do_close(struct sim_client *c, const struct engine_out *out)
     }
     world_close(c->w, c->sockets[out->socket]);
     c->sockets[out->socket] = -1;
+    c->sockets_open--;
 }
 
 /* The user's reader: one message after the other, each told to the engine. */

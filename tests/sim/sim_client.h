@@ -39,6 +39,7 @@ struct sim_client {
     char           label[TRACE_NAME_MAX];
     char           name[NAME_BYTES_MAX + 1], keyword[KEYWORD_BYTES_MAX + 1]; /* what config points to */
     int            sockets[ENGINE_SOCKETS_MAX]; /* -1: not open */
+    unsigned       sockets_open, sockets_open_most, sockets_opened;
     struct dice    dice;
     vtime_us       entropy_at; /* the host's clock */
     struct sim_event *events;
