@@ -233,6 +233,7 @@ static void begin(struct engine *e, struct peer *p, uint32_t attempt)
     struct hard *h = &e->hard;
     h->peer = p;
     h->number = p->number;
+    h->slot_next = p->slot + 1U;
     h->attempt = p->attempt = attempt;
     const struct two_nats n = nats_for(e, p, attempt);
     h->technique = nat_technique(&n.own, &n.theirs);
@@ -376,8 +377,8 @@ static void follow_as_opener(struct engine *e, vtime_us now, struct peer *p)
          (h->harmed || p->spares || !hard_target_is_open(h, now + CLOSED_SLACK_US, &p->witnessed))))
         return;
     if (h->peer == p)
-        end(e); /* it has given up the one before */
-    if (h->phase == HARD_IDLE && may_open(p, now))
+        failed(e, now); /* it has given up the one before; those who wait have their turn first */
+    else if (h->phase == HARD_IDLE && may_open(p, now))
         begin_opening(e, now, p, &aim);
 }
 
@@ -478,10 +479,12 @@ static uint32_t own_turn(const struct engine *e, const struct peer *p, vtime_us 
     return now >= at + TURN_US && !is_opener(e, p, p->attempt + 2) ? p->attempt + 2 : 0;
 }
 
+/* Whoever has had the last try comes after all others. */
 static void begin_somewhere(struct engine *e, vtime_us now)
 {
+    const unsigned first = e->hard.slot_next;
     for (unsigned i = 0; i < PEER_SLOTS && e->hard.phase == HARD_IDLE; i++) {
-        struct peer *p = &e->peers[i];
+        struct peer *p = &e->peers[(first + i) % PEER_SLOTS];
         if (p->state != PEER_LIVE || !lacks_direct(p) || e->config.relay == RELAY_ONLY)
             continue;
         if (!is_decided(e, p)) {

@@ -72,6 +72,7 @@ struct hard { /* the try that is going on */
     enum hard_phase phase;
     struct peer *peer; /* NULL: none */
     uint32_t number;   /* its number: the slot may be somebody else's by now */
+    unsigned slot_next; /* whose turn it is: among peers who all want a try */
     uint32_t attempt;
     enum nat_technique technique;
     enum nat_foresight own, theirs;
