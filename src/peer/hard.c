@@ -245,7 +245,6 @@ static void begin(struct engine *e, struct peer *p, uint32_t attempt)
     h->lost_pings = 0;
     h->ping_at = 0;
     h->told = false;
-    h->sample_at = 0;
     e->count.attempts++;
     memset(h->samples, 0, sizeof h->samples);
     rng_bytes(&e->rng, h->key, sizeof h->key);

@@ -82,7 +82,6 @@ struct hard { /* the try that is going on */
     uint16_t sockets[HARD_SOCKETS];
     unsigned socket_count;
     struct hard_sample samples[HARD_SAMPLES];
-    vtime_us sample_at;
     struct addr target; /* the other's port, or its first */
     uint16_t stride;
     uint8_t count;    /* of the other's ports; 0: random */

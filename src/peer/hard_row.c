@@ -189,6 +189,21 @@ static uint8_t opener_ttl(const struct hard *h)
     return (uint8_t)(more < PUNCH_TTL_MAX - PUNCH_TTL ? PUNCH_TTL + more : PUNCH_TTL_MAX);
 }
 
+static bool ask_sample(struct engine *e, vtime_us now, struct hard_sample *s, struct engine_out *ret)
+{
+    s->tries++;
+    s->asked_at = now;
+    return hard_ask_server(e, s->socket, s->token, ret);
+}
+
+/* Each in its own time: in life no two polls are at the same moment. */
+static vtime_us sample_due_at(const struct engine *e, const struct hard_sample *s)
+{
+    if (s->token == 0 || s->observed.family != ADDR_NONE || s->tries == SAMPLE_TRIES)
+        return VTIME_NEVER;
+    return s->tries == 0 ? 0 : s->asked_at + e->rv.rtt_us * 3 / 2 + SAMPLE_AGAIN_US;
+}
+
 /* One packet of the opener's row: the question before, the openers, the question after. */
 static bool poll_row(struct engine *e, vtime_us now, struct engine_out *ret)
 {
@@ -205,25 +220,14 @@ static bool poll_row(struct engine *e, vtime_us now, struct engine_out *ret)
     struct hard_sample *s = &h->samples[i == 0 ? 0 : 1];
     if (s->token == 0)
         return poll_row(e, now, ret);
-    h->sample_at = now + e->rv.rtt_us * 3 / 2 + SAMPLE_AGAIN_US;
-    s->tries++;
-    return hard_ask_server(e, s->socket, s->token, ret);
+    return ask_sample(e, now, s, ret);
 }
 
 static bool poll_samples(struct engine *e, vtime_us now, struct engine_out *ret)
 {
-    struct hard *h = &e->hard;
-    if (now < h->sample_at)
-        return false;
-    for (unsigned i = 0; i < HARD_SAMPLES; i++) {
-        struct hard_sample *s = &h->samples[i];
-        if (s->token == 0 || s->observed.family != ADDR_NONE || s->tries == SAMPLE_TRIES || s->asked_at == now)
-            continue;
-        s->tries++;
-        s->asked_at = now;
-        return hard_ask_server(e, s->socket, s->token, ret);
-    }
-    h->sample_at = now + e->rv.rtt_us * 3 / 2 + SAMPLE_AGAIN_US;
+    for (unsigned i = 0; i < HARD_SAMPLES; i++)
+        if (now >= sample_due_at(e, &e->hard.samples[i]))
+            return ask_sample(e, now, &e->hard.samples[i], ret);
     return false;
 }
 
@@ -279,7 +283,7 @@ vtime_us hard_row_deadline(const struct engine *e)
         at = h->next_at;
     if (h->phase == HARD_OPENING && h->technique == TECHNIQUE_BIRTHDAY && h->sent <= h->openers)
         at = h->next_at;
-    if ((h->phase == HARD_SAMPLING || h->phase == HARD_OPENING) && !hard_are_sampled(h))
-        at = vtime_min(at, h->sample_at);
+    for (unsigned i = 0; i < HARD_SAMPLES && (h->phase == HARD_SAMPLING || h->phase == HARD_OPENING); i++)
+        at = vtime_min(at, sample_due_at(e, &h->samples[i]));
     return at;
 }
