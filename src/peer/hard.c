@@ -181,7 +181,7 @@ static void failed(struct engine *e, vtime_us now)
         return;
     }
     bool again = technique == TECHNIQUE_PREDICTION && p->attempts_failed % PREDICTIONS_MAX != 0;
-    p->attempt_at = is_opener(e, p, p->attempt + 1) ? now + TURN_US : now;
+    p->attempt_at = now; /* own_turn() leaves the other its time */
     if (again)
         return;
     p->attempt_at = now + TARGET_US;
