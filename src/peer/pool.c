@@ -7,7 +7,7 @@ uint16_t pool_take(struct engine *e, uint8_t family, enum socket_use use)
     for (uint16_t i = ENGINE_SOCKET_V6 + 1; i < ENGINE_SOCKETS_MAX; i++) {
         if (e->sockets[i].use != SOCKET_FREE)
             continue;
-        e->sockets[i] = (struct engine_socket){.use = use, .family = family};
+        e->sockets[i] = (struct engine_socket){.use = (uint8_t)use, .family = family};
         e->pool_work++;
         return i;
     }
