@@ -17,7 +17,7 @@ import time
 
 import expect
 import stories
-from lab import Client, Failure, Foreigners, Lab, Wan
+from lab import ELSEWHERE, Client, Failure, Foreigners, Lab, Wan
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -30,8 +30,8 @@ RELAY_FOR_S = 6.0      # so long no direct path may come up where none is expect
 
 
 def side_of(address):
-    for prefix, side in (("198.51.100.", "a"), ("192.0.2.", "b"), ("203.0.113.", "server"), ("2001:db8:a:", "a"),
-                         ("2001:db8:b:", "b"), ("2001:db8::", "server")):
+    for prefix, side in (("198.51.100.", "a"), ("192.0.2.", "b"), (ELSEWHERE, "elsewhere"), ("203.0.113.", "server"),
+                         ("2001:db8:a:", "a"), ("2001:db8:b:", "b"), ("2001:db8::", "server")):
         if address.startswith(prefix):
             return side
     return "hop"

@@ -179,7 +179,7 @@ lan_a=192.168.1.1/24 public_lan_a=198.51.100.129/25
 lan_b=192.168.2.1/24 public_lan_b=192.0.2.129/25
 
 host wan server
-edge server 203.0.113.0/24 203.0.113.1/32 203.0.113.2/32
+edge server 203.0.113.0/24 203.0.113.1/32 203.0.113.2/32 203.0.113.3/32 # the last one is others'
 
 case $layout in
 homes | homes-v6)

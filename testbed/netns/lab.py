@@ -14,6 +14,7 @@ import time
 
 WAN_SOCKET = "/run/wan.socket"
 SERVER = "203.0.113.1"
+ELSEWHERE = "203.0.113.3"  # a host of others, who have nothing to do with ann and bob
 PUBLIC = {"a": "198.51.100.1", "b": "192.0.2.1"}
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLONE_NEWNET = 0x40000000

@@ -4,7 +4,7 @@ import sys
 import time
 
 import expect
-from lab import PUBLIC, SERVER, Failure, Program
+from lab import ELSEWHERE, PUBLIC, SERVER, Failure, Program
 
 
 def ports_from(cell, side):
@@ -107,9 +107,9 @@ def bystanders(cell):
     """Others use the router of `side`, which has room for few flows: those that they have must live, and new ones may
     fail once, for at most 40 s."""
     probe = [sys.executable, cell.here + "/probe.py"]
-    server = Program(cell.lab, "server", [*probe, "serve", SERVER, "203.0.113.2"])
+    server = Program(cell.lab, "server", [*probe, "serve", ELSEWHERE])
     cell.lab.wait(lambda: server.lines, "the bystanders' server is ready")
-    others = Program(cell.lab, "others-" + cell.spec["side"], [*probe, "bystand", SERVER])
+    others = Program(cell.lab, "others-" + cell.spec["side"], [*probe, "bystand", ELSEWHERE])
     cell.lab.wait(lambda: others.lines, "the bystanders have their flows")
     cell.meet()
     cell.find_path()
