@@ -2,9 +2,8 @@
 
 SPEC is JSON: layout, a, b, carriers (kinds of NAT), story (a function of stories.py), expect ("direct", "relay", "inside":
 a path that does not leave the home or the carrier, or "any"), delay_ms of each edge, wan (options of the program `wan`),
-foreign (the homes, "a", "b" or "ab", with other people's traffic), seed, classified (wait until the clients know their
-NATs), reasoned (until who is relayed says why). The last line of the output is the result as JSON. Status 1: something
-was not as it must be, 75: not possible here.
+foreign (the homes, "a", "b" or "ab", with other people's traffic), seed. The last line of the output is the result as
+JSON. Status 1: something was not as it must be, 75: not possible here.
 
 The path is judged by what the wan counts while chat flows, and times are those of packets in the wan's trace; what the
 clients say only tells which packet to look at.
@@ -85,7 +84,7 @@ class Cell:
 
     def stay_relayed(self):
         if self.lab.serve_until(lambda: any(c.is_direct() for c in self.both()), time.monotonic() + RELAY_FOR_S):
-            raise Failure("a direct path, where none was expected; if the engine has learnt it, say so in expect.py")
+            raise Failure("a direct path, where none is possible")
 
     def chat(self):
         """A round of messages both ways; nothing lost, twice or out of order. Returns where the bytes went."""

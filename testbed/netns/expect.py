@@ -1,17 +1,8 @@
-"""What two kinds of NAT allow (DESIGN: "Getting through"), and how much of that the engine can do today."""
+"""What two kinds of NAT allow (docs/protocol.md, "Hard NATs"), so what the programs must reach."""
 import os
 import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-# What the engine can do beyond candidates, checks and learnt addresses. Put a word here when the engine has learnt it,
-# and the cells that need it are expected to be direct.
-#   "prediction"      of a sequential NAT's next ports
-#   "birthday"        256 sockets against random ports
-#   "fresh-sockets"   out of a poisoned port
-#   "classification"  the clients' `nat` events say what the probe finds
-#   "reasons"         who is relayed says what was tried, and why the path is what it is
-ENGINE_HAS = frozenset({"prediction", "birthday", "fresh-sockets", "classification", "reasons"})
 
 
 def described(kind):
@@ -44,9 +35,13 @@ def behind(chain):
     return {"mapping": strictest("mapping"), "filtering": strictest("filtering"), "ports": ports}
 
 
-def engine_says(chain):
-    """... and what the clients' `nat` events must say: who keeps the first port preserves that of a fresh socket."""
+def engine_says(chain, server_addresses=2):
+    """... and what the clients' `nat` events must say: who keeps the first port preserves that of a fresh socket; and
+    who knows one address of the server does not see what depends on it."""
     nat = behind(chain)
+    if server_addresses == 1:
+        hidden = ("endpoint-independent", "address-dependent")
+        nat.update({word: "port-independent" for word in ("mapping", "filtering") if nat[word] in hidden})
     return {**nat, "ports": "preserved" if nat["ports"] == "sequential-after-first" else nat["ports"]}
 
 
@@ -63,7 +58,8 @@ def group(nat):
 
 
 def need(chain_a, chain_b):
-    """None: direct by candidates and what packets show; a technique; or "impossible"."""
+    """None: direct by candidates and what packets show; "prediction" of a counter's next ports; "birthday": 256 sockets
+    against random ports; or "impossible"."""
     groups = {group(engine_says(chain_a)), group(engine_says(chain_b))}
     if "easy" in groups or groups == {"strict"}:
         return None
@@ -91,9 +87,7 @@ def reason_fault(reason, own_chain):
 
 def path(needed, chains=()):
     """direct, relay, or any where the engine may give up to spare a small router."""
-    if needed is None:
-        return "direct"
-    if needed not in ENGINE_HAS:
+    if needed == "impossible":
         return "relay"
     small = any("sessions" in described(kind) for chain in chains for kind in chain)
     return "any" if small and needed == "birthday" else "direct"

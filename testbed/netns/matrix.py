@@ -49,8 +49,7 @@ def field(row, reasons):
     """One field of the matrix."""
     if not row["passed"]:
         return "FAILED"
-    needs = " (needs %s)" % row["needs"] if row["path"] == "relay" and row["needs"] not in (None, "impossible") else ""
-    return row["path"] + round_trips(row, "message_ms") + round_trips(row, "direct_ms") + reasons.letter(row) + needs
+    return row["path"] + round_trips(row, "message_ms") + round_trips(row, "direct_ms") + reasons.letter(row)
 
 
 def table(lines, markdown):
