@@ -15,11 +15,12 @@ BAD_LINE = {"loss": 10, "jitter": 20, "duplicate": 2, "reorder": 2, "overtake": 
 
 COMPUTING_MS = 50.0   # for all programs; what they wait for a processor on a busy machine comes on top
 DATAGRAMS_MAX = 12    # of an easy pair: between the peers until both have validated, and as many with the server
-PROBES_MAX = 2000     # of a pair that is not easy: from one home to the other
+PROBES_MAX = 2000     # of a pair that is not easy: from one home to the other, until they are direct
 PROBES_PER_S_MAX = 500
+SOCKETS_MAX = 256 + 1 # for guessing, and the one that everything begins with
+CHAT_MAX = 200        # packets that the chat may add, so that guessing does not go on under it
 DIRECT_MAX_MS = 10000 # of what is hard
 QUICK_MAX_MS = 2000   # ... and a counter on one side only, with nobody else's traffic
-CHAT_MAX = 200        # what the chat may add to that
 HARD_RUNS = 10        # what is hard has to be direct so often in a row
 
 # One kind of each class, all of them against each other, and single pairs with the others.
@@ -96,7 +97,8 @@ class Cell(Job):
     def find_fault(self, result):
         for who in ("ann", "bob"):
             probes = result[who].get("to_home")
-            if probes and (probes["sent"] > PROBES_MAX + CHAT_MAX or probes["busiest_s"] > PROBES_PER_S_MAX + CHAT_MAX):
+            if probes and (probes["probes"] > PROBES_MAX or probes["busiest_s"] > PROBES_PER_S_MAX
+                           or probes["ports"] > SOCKETS_MAX or probes["sent"] > PROBES_MAX + CHAT_MAX):
                 return "%s has sent too much: %s" % (who, probes)
         if self.is_hard() and result.get("direct_ms") is not None:
             quick = expect.is_quick(*self.chains) and not self.spec["foreign"] and self.spec["story"] == "pair"

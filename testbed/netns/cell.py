@@ -51,6 +51,7 @@ class Cell:
         self.wan = None
         self.server = self.ann = self.bob = None
         self.round = 0
+        self.direct_seen_at = None
         self.result = {}
 
     # ---- what everybody does ----
@@ -211,27 +212,31 @@ class Cell:
         seen = max(e["at"] for e in direct)
         direct_at = seen if self.result.get("path") == "inside" else latest(direct, ("a", "b"))
         self.result["direct_ms"], self.result["direct_seen_ms"] = ms(direct_at), ms(seen)
+        self.direct_seen_at = seen
         until_then = [tuple(side_of(end) for end in ends) for ends, packets in trace.items() for p in packets
                       if direct_at and began <= p["sent"] <= direct_at]
         self.result["server_datagrams"] = sum("server" in way for way in until_then)
-        self.result["peer_datagrams"] = sum("server" not in way and "hop" not in way for way in until_then)
+        self.result["peer_datagrams"] = sum({"a", "b"}.issuperset(way) for way in until_then)
 
     def tell_probes(self):
-        """All that went from home to home: in all, and in the busiest second."""
+        """What went from home to home until both had said "direct", after which the chat goes there: in all, in the
+        busiest second, and from how many ports. And what went there in all."""
         homes = {("a", "b"): "ann", ("b", "a"): "bob"}
         counts = self.wan.counts()
         for ends, packets in self.wan.trace().items():
             who = homes.get(tuple(side_of(end) for end in ends))
             if not who:
                 continue
-            times = [p["sent"] for p in packets]
+            probes = [p for p in packets if self.direct_seen_at is None or p["sent"] <= self.direct_seen_at]
+            times = [p["sent"] for p in probes]
             busiest, first = 0, 0
             for last, at in enumerate(times):
                 while times[first] < at - 1:
                     first += 1
                 busiest = max(busiest, last - first + 1)
             self.result.setdefault(who, {})["to_home"] = {
-                "busiest_s": busiest, **{k: counts[ends][k] for k in ("sent", "arrived", "expired")}}
+                "probes": len(probes), "busiest_s": busiest, "ports": len({p["ports"][0] for p in probes}),
+                **{k: counts[ends][k] for k in ("sent", "arrived", "expired")}}
 
     def tell_ends(self):
         for c in self.both():
@@ -248,9 +253,9 @@ def main():
     try:
         cell.start_wan()
         getattr(stories, spec["story"])(cell)
-        if spec["classified"]:
+        if spec["story"] == "pair":
             cell.learn_nats()
-        if spec["reasoned"] and cell.result.get("path") == "relay":
+        if cell.result.get("path") == "relay":
             cell.learn_reasons()
         cell.tell_times()
         cell.tell_probes()
