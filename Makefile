@@ -142,9 +142,9 @@ lint: $(pure_objects)
 	@scripts/lint.sh $(B)
 
 demo:
-	@scripts/install-deps.sh build run
+	@scripts/install-deps.sh build run $(if $(NATS),testbed)
 	@$(MAKE) --no-print-directory all $(B)/wan
-	@scripts/demo.sh $(B)
+	@scripts/demo.sh $(B) $(NATS)
 
 # ---- the testbed: NATs out of network namespaces, see testbed/netns/README.md ----
 wan_src := $(sort $(wildcard testbed/netns/*.c))
@@ -195,7 +195,7 @@ clean:
 help:
 	@echo 'make            build/p2p-server and build/p2p-client'
 	@echo 'make test       install what is missing, build, lint, run every test'
-	@echo 'make demo       install what is missing, build, show a chat through two NATs'
+	@echo 'make demo       install what is missing, build, show a chat through two NATs; NATS="symmetric linux"'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'
 	@echo 'make lint       layering, purity of the cores, format, sizes'

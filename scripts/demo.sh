@@ -2,6 +2,9 @@
 # Shows a chat between two people behind two NATs. usage: scripts/demo.sh [BUILD [NAT_OF_ANN NAT_OF_BOB]]
 # The NATs are real ones, out of network namespaces (testbed/netns/kinds has them); as root, or as anybody where user
 # namespaces are allowed. Elsewhere the chat runs over loopback. Nothing is left behind.
+#   scripts/demo.sh build sequential port-restricted     the next port is predicted
+#   scripts/demo.sh build symmetric linux                a random port is guessed
+#   scripts/demo.sh build symmetric symmetric            there is no direct path, and both say why
 # Status 0: both directions were delivered.
 set -u
 cd "$(dirname "$0")/.." || exit 1
