@@ -3,7 +3,7 @@
 
   --full         every ordered pair of kinds, not one of each class, and what is hard ten times
   --repeat N     each cell N times, not only once
-  --jobs N       cells at a time, each in a small internet of its own (default: one a processor)
+  --jobs N       cells at a time, each in a small internet of its own (default: two a processor: mostly they wait)
   --json FILE, --markdown FILE     the matrix for programs, and for the README
   --list         only the names of the cells
   NAME           only the cells and probes whose name contains it
@@ -93,7 +93,7 @@ def run_all(probes, cells, workers, report):
 def main():
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--json")
     parser.add_argument("--markdown")
