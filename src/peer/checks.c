@@ -261,6 +261,7 @@ void checks_init(struct engine *e, struct peer *p, vtime_us now)
     relay->ask_at = now + KEEPALIVE_MIN_US + rng_below(&e->rng, (uint32_t)KEEPALIVE_JITTER_US);
     p->chosen = relay_is_refused(e, p) ? -1 : PATH_RELAYED;
     p->repunch_at = now + REPUNCH_FIRST_US;
+    p->attempt_at = now; /* whose turn the first try is has so long from now */
 }
 
 /* ---- choosing ---- */
