@@ -24,13 +24,13 @@
 #include <string.h>
 
 #define AIMED_US        VTIME_S(2) /* and 3 round trips of both: the opener opens, asks, and its Aim may be lost once */
-#define BIRTHDAY_US     VTIME_S(10)   /* the opener's share of it: 2,000 probes at 500 a second, and the way */
+#define BIRTHDAY_US     VTIME_S(7) /* the opener's share of it: PROBES_MAX take 4.4 s, and one Aim may be lost */
 #define STUCK_US        VTIME_MS(700) /* known ports: what the plain checks may take longer */
 #define TURN_US         VTIME_S(5)    /* the other's turn to probe, and it does not */
 #define DISAPPOINTED_US VTIME_S(3)    /* after the plain checks should have found something */
 #define OPENING_GAP_US  VTIME_S(10)
 #define CLOSED_SLACK_US VTIME_S(30) /* the prober's pause began before the opener's */
-#define AIM_OLD_US      VTIME_S(3)  /* an Aim that could not be followed for so long */
+#define AIM_OLD_US      AIMED_US    /* an Aim that could not be followed for so long: its sender has given up */
 
 enum {
     DOUBT = 3,           /* tries */
@@ -177,7 +177,8 @@ static void failed(struct engine *e, vtime_us now)
         return;
     }
     if (unanswered) {
-        p->attempt_at = now + vtime_min(TURN_US << (p->attempts_failed < 7 ? p->attempts_failed : 7), TARGET_US);
+        unsigned doublings = p->attempts_failed - 1U;
+        p->attempt_at = now + vtime_min(TURN_US << (doublings < 7 ? doublings : 7), TARGET_US);
         return;
     }
     bool again = technique == TECHNIQUE_PREDICTION && p->attempts_failed % PREDICTIONS_MAX != 0;
