@@ -510,10 +510,12 @@ bool hard_poll(struct engine *e, vtime_us now, struct engine_out *ret)
         follow(e, now, h->peer);
     if (h->peer != NULL && (now >= h->deadline || any_failed(e)))
         failed(e, now);
+    if (h->phase == HARD_IDLE && pool_poll(e, ret))
+        return true; /* the sockets of the try before: there is no room for those of two */
     if (h->phase == HARD_IDLE)
         begin_somewhere(e, now);
     if (h->phase == HARD_IDLE)
-        return pool_poll(e, ret);
+        return false;
     bool is_harmed;
     if (pool_poll(e, ret) || hard_ping_poll(e, now, ret, &is_harmed))
         return true;
