@@ -135,7 +135,7 @@ $(tests): $(B)/%: $(B)/%.o $(test_objects)
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
-	@$(MAKE) --no-print-directory all tests $(B)/wan # which the demo wants
+	@$(MAKE) --no-print-directory all tests $(B)/wan # which the demo and tests/interop want
 	@CC='$(CC)' tests/run.sh $(B)
 
 lint: $(pure_objects)

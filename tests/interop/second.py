@@ -6,10 +6,12 @@ only libsodium's primitives come from outside. It prints one JSON object a line 
 takes JSON objects from stdin: {"send": TEXT}, {"command": "quit"}, {"command": "name", "name": N},
 {"command": "stats"}, {"command": "rebind"} (go on from another port), {"command": "deaf",
 "datagrams": N} (lose the next N that come). The end of stdin means nothing unless --quit-at-eof.
+What has to do with NATs is in second_nat.py.
 """
 import argparse
 import ctypes
 import ctypes.util
+import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +24,8 @@ import struct
 import sys
 import time
 import unicodedata
+
+import second_nat
 
 MAGIC = 0x31503250
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -185,22 +189,27 @@ SCHEMA = {
     "Leave": {1: ("secret", "b", 0, 16), 2: ("proof", "X", 0, U64), 3: ("reason", "u", 0, ENUM)},
     "Sealed": {1: ("session", "X", 0, U64), 2: ("epoch", "u", 0, U32), 3: ("counter", "X", 0, U64),
                4: ("ciphertext", "b", 17, 1116)},
-    "Envelope": {1: ("nonce", "b", 32, 32), 2: ("same", "pX", 15, 0)},
+    "Envelope": {1: ("nonce", "b", 32, 32), 2: ("same", "pX", 15, 0), 3: ("pending", "pX", 40, 0)},
     "Candidate": {1: ("address", "m", "Address", 0), 2: ("kind", "u", 0, ENUM)},
     "Offer": {1: ("generation", "u", 1, U32), 2: ("name", "b", 0, 64),
               3: ("candidates", "+m", "Candidate", 8), 4: ("mapping", "u", 0, ENUM),
               5: ("filtering", "u", 0, ENUM), 6: ("ports", "u", 0, ENUM),
-              7: ("server_rtt_us", "u", 0, 10000000)},
+              7: ("server_rtt_us", "u", 0, 10000000), 8: ("no_relay", "u", 0, 1)},
     "Punch": {1: ("challenge", "X", 0, U64), 2: ("answer", "X", 0, U64)},
     "Message": {1: ("offset", "u", 0, U64), 2: ("data", "b", 1, 1090)},
     "Ack": {1: ("largest", "u", 0, U64), 2: ("delay_us", "u", 0, 10000000), 3: ("ranges", "p", 63, 0)},
     "Receipt": {1: ("count", "u", 0, U64)},
     "Credit": {1: ("limit", "u", 0, U64)},
+    "Probe": {1: ("token", "X", 1, U64), 2: ("from", "u", 0, 2), 3: ("padding", "b", 0, 1200)},
+    "Probed": {1: ("token", "X", 1, U64), 2: ("observed", "m", "Address", 0)},
+    "Aim": {1: ("attempt", "u", 1, U32), 2: ("address", "m", "Address", 0), 3: ("stride", "u", 0, 65535),
+            4: ("count", "u", 0, 64), 5: ("stop", "u", 0, 1)},
     "Frame": {1: ("protocol", "x", 0, U32)},
 }
 BODIES = {2: "register", 3: "registered", 4: "peer_info", 5: "signal", 6: "relay", 7: "sealed",
           8: "punch", 9: "message", 10: "ack", 11: "receipt", 12: "credit", 13: "envelope",
-          14: "offer", 15: "leave", 16: "link", 17: "linked", 18: "retry", 19: "refused"}
+          14: "offer", 15: "leave", 16: "link", 17: "linked", 18: "retry", 19: "refused",
+          20: "probe", 21: "probed", 22: "aim"}
 for _n, _b in BODIES.items():
     _t = "".join(w.capitalize() for w in _b.split("_"))
     SCHEMA["Frame"][_n] = (_b, "m", _t, 0)
@@ -438,9 +447,11 @@ class Share:
 
 
 class Path:
-    def __init__(self, addr, now):
+    def __init__(self, addr, now, sock=None):
         self.addr = addr
+        self.sock = sock    # None: the main one
         self.works = False
+        self.low_ttl = False
         self.asked = {}
         self.probes = 0
         self.next_probe = now
@@ -470,7 +481,7 @@ def path_of(way):
     return way if way[0] == DIRECT else (RELAY,)
 
 
-ELICITING = ("envelope", "offer", "message", "receipt", "credit")
+ELICITING = ("envelope", "offer", "message", "receipt", "credit", "aim")
 
 
 class Session:
@@ -512,6 +523,10 @@ class Session:
         self.peer_name = ""
         self.peer_generation = 0
         self.peer_rtt = 0.0
+        self.peer_nat = (0, 0, 0)
+        self.peer_observed = None   # its candidate of that kind
+        self.told = None            # Linked.observed
+        self.no_relay = False
         self.last_heard = now
         # epochs
         self.send_epoch = self.recv_epoch = 0
@@ -568,6 +583,10 @@ class Session:
         self.signal_bytes = 0
         self.listed = []
         self.search_until = 0
+        self.search_end = 0
+        self.tries = second_nat.Tries(self)
+        self.aim = None
+        self.aim_need = False
         self.again_at = None
         self.again_gap = 5.0
         self.relay_ask = None
@@ -745,6 +764,8 @@ class Session:
                 self.out_lost.add(a, b)
         elif kind == "offer" and item[1] == self.c.generation:
             self.offer_need = True
+        elif kind == "aim" and item[1] is self.aim:
+            self.aim_need = True
         elif kind == "receipt":
             self.receipt_need = True
         elif kind == "credit":
@@ -757,8 +778,8 @@ class Session:
 
     def way(self):
         if self.cur:
-            return (DIRECT, self.cur.addr)
-        if self.link:
+            return (DIRECT, self.cur.addr, self.cur.sock)
+        if self.link and not self.no_relay:
             return (RELAY,)
         return (SIGNAL,)
 
@@ -796,6 +817,8 @@ class Session:
             items.append(("ack",))
         if self.offer_need and self.env_acked and put("offer", self.c.offer(self)):
             items.append(("offer", self.c.generation))
+        if self.aim_need and put("aim", self.aim):
+            items.append(("aim", self.aim))
         if self.receipt_need and put("receipt", {"count": self.in_count}):
             items.append(("receipt",))
         if self.credit_need and put("credit", {"limit": self.my_credit}):
@@ -839,7 +862,7 @@ class Session:
         delay = int((now - self.largest_at) * 1e6)
         return {"largest": self.largest, "delay_us": min(delay, 10000000), "ranges": numbers}
 
-    def transmit(self, plain, items, way, now):
+    def transmit(self, plain, items, way, now, ttl=None):
         """Seals and sends; False if the way has no room for it."""
         if way[0] == SIGNAL:
             if not self.c.secret or self.signal_left(now) < len(plain) + 60:
@@ -853,7 +876,7 @@ class Session:
                 self.pto_base = now
         self.count[way[0]] += 1
         if way[0] == DIRECT:
-            self.c.send_to(data, way[1])
+            self.c.send_to(data, way[1], way[2], ttl)
         elif way[0] == RELAY:
             self.c.send_server(frame("relay", {"secret": self.c.secret, "link": self.link,
                                                "datagram": data}))
@@ -865,7 +888,7 @@ class Session:
         return True
 
     def wants(self):
-        return (self.offer_need or self.receipt_need or self.credit_need or bool(self.out_lost.r)
+        return (self.offer_need or self.aim_need or self.receipt_need or self.credit_need or bool(self.out_lost.r)
                 or self.out_next < min(len(self.out), self.peer_credit))
 
     def flush(self, now):
@@ -890,7 +913,7 @@ class Session:
                 ack_now = False
             want = self.wants() and window
             if want and way[0] != DIRECT and now < self.search_until and not (
-                    self.offer_need or self.out_lost.r or self.out_next < len(self.out)):
+                    self.offer_need or self.aim_need or self.out_lost.r or self.out_next < len(self.out)):
                 want = False
             if way[0] == SIGNAL and self.signal_left(now) < 736:
                 want = ack_now = False
@@ -911,6 +934,8 @@ class Session:
             for i in items:
                 if i[0] == "offer":
                     self.offer_need = False
+                elif i[0] == "aim":
+                    self.aim_need = False
                 elif i[0] == "receipt":
                     self.receipt_need = False
                 elif i[0] == "credit":
@@ -921,7 +946,7 @@ class Session:
                     self.ack_due = None
             if probing:
                 self.probes_due -= 1
-                if way[0] == DIRECT and self.link:
+                if way[0] == DIRECT and self.link and not self.no_relay:
                     self.transmit(plain, items, (RELAY,), now)
 
     def put_back(self, items):
@@ -936,10 +961,10 @@ class Session:
                 self.item_lost(item)
         return self.build(limit, now, True)
 
-    def send_punch(self, way, challenge, answer, now):
+    def send_punch(self, way, challenge, answer, now, ttl=None):
         plain, items = self.build(676 if way[0] == SIGNAL else 1100, now, False,
                                   only=[("punch", {"challenge": challenge, "answer": answer})])
-        self.transmit(plain, items, way, now)
+        self.transmit(plain, items, way, now, ttl)
 
     # ----- receiving
 
@@ -985,10 +1010,9 @@ class Session:
         self.seen.add(counter, counter + 1)
         if len(self.seen.r) > 64:
             del self.seen.r[:len(self.seen.r) - 64]
-        newest = counter == self.largest
         self.last_heard = now
         if way[0] == DIRECT:
-            self.heard_from(way[1], newest, now)
+            self.heard_from(way, now)
         eliciting = False
         for body, v in rows:
             eliciting = eliciting or body in ELICITING
@@ -1041,6 +1065,8 @@ class Session:
                     self.inn.extend(bytes(at + len(data) - len(self.inn)))
                 self.inn[at:at + len(data)] = data
                 self.in_have.add(a, end)
+        elif body == "aim":
+            self.tries.on_aim(v, now)
         elif body == "leave":
             self.end("quit")
 
@@ -1097,6 +1123,8 @@ class Session:
         first = self.peer_generation == 0
         self.peer_generation = v["generation"]
         self.peer_rtt = v["server_rtt_us"] / 1e6
+        self.peer_nat = tuple(v[k] if v[k] <= top else 0 for k, top in (("mapping", 5), ("filtering", 5), ("ports", 3)))
+        self.no_relay = self.no_relay or bool(v["no_relay"])
         old, self.peer_name = self.peer_name, name
         if not self.announced:
             self.announced = True
@@ -1109,7 +1137,12 @@ class Session:
         if first:
             wait = min(0.6, 1.25 * (self.c.rtt + self.peer_rtt) + 0.05)
             self.search_until = now + wait if v["candidates"] else 0
+            self.search_end = now + wait
             self.again_at = now + 5.0
+        if second_nat.knowledge(*self.peer_nat[::2]) != second_nat.EXACT and not self.cur:
+            self.c.nat.urgent = True
+        seen = [to_tuple(x["address"]) for x in v["candidates"] if "address" in x and x["kind"] == 2]
+        self.peer_observed = next((addr for addr in seen if addr), None)
         self.listed = []
         for candidate in v["candidates"]:
             if "address" in candidate:
@@ -1120,23 +1153,30 @@ class Session:
         if not addr or not self.c.acceptable(addr, self):
             return
         self.listed.append(addr)
-        if addr not in self.paths:
-            self.paths[addr] = Path(addr, now)
+        if (addr, None) not in self.paths:
+            path = self.paths[addr, None] = Path(addr, now)
+            # Who is farther from the server starts earlier than the other, and must not be a stranger there.
+            ahead = (self.c.rtt - self.peer_rtt) / 2
+            if ahead > 0.005 and not self.c.near(addr):
+                path.low_ttl = True
+                self.probe(path, now, second_nat.PUNCH_TTL)
+                path.next_probe = now + min(0.2, ahead)
 
-    def heard_from(self, addr, newest, now):
+    def heard_from(self, way, now):
         if self.c.relay_only:
             return
-        if addr not in self.paths and len(self.paths) < 16:
-            self.paths[addr] = Path(addr, now)
+        if way[1:] not in self.paths and len(self.paths) < 16:
+            self.paths[way[1:]] = Path(way[1], now, way[2])
 
     def on_answer(self, answer, way, now):
         if way[0] != DIRECT:
             self.relay_challenge.pop(answer, None)
             return
-        path = self.paths.get(way[1])
-        if not path or answer not in path.asked:
+        path = self.paths.get(way[1:])
+        of_try = self.tries.answered(answer, way[2], way[1])
+        if not path or not of_try and answer not in path.asked:
             return
-        path.rtt = now - path.asked[answer]
+        path.rtt = now - path.asked.get(answer, now - self.c.rtt - self.peer_rtt)
         path.asked.clear()
         path.answered = now
         path.unanswered = 0
@@ -1153,8 +1193,10 @@ class Session:
         self.search_until = 0
         if path:
             self.again_at = None
+            self.c.nat.path_at = now
             self.c.event("path", peer=self.number, path="lan" if path.lan() else "direct",
-                         address=show(path.addr))
+                         address=show(path.addr), fresh_socket=path.sock is not None)
+            self.tries.direct(now)
         else:
             self.again_at = now + 0.5
             self.again_gap = 5.0
@@ -1162,10 +1204,10 @@ class Session:
 
     # ----- time
 
-    def probe(self, path, now):
+    def probe(self, path, now, ttl=None):
         challenge = random.getrandbits(63) + 1
         path.asked[challenge] = now
-        self.send_punch((DIRECT, path.addr), challenge, 0, now)
+        self.send_punch((DIRECT, path.addr, path.sock), challenge, 0, now, ttl)
 
     def tick(self, now):
         """Does what is due."""
@@ -1197,15 +1239,17 @@ class Session:
                     self.probe(path, now)
                 self.again_at = now + self.again_gap
                 self.again_gap = min(60.0, self.again_gap * 2)
+            self.tries.tick(now)
         if self.confirmed:
             behind = self.wants() and not self.cur and now >= self.search_until and \
                 self.signal_left(now) < 736
+            behind = behind or self.tries.wants_link()
             if not self.link and self.c.secret and (self.link_at <= now or behind and self.link_gap == 1.0):
                 self.link_at = now + min(15.0, self.link_gap)
                 self.link_gap = min(16.0, self.link_gap * 2)
                 self.c.send_server(frame("link", {"secret": self.c.secret,
                                                   "token": self.token_wire()}))
-            if self.link and not self.cur:
+            if self.link and not self.cur and not self.no_relay:
                 if self.relay_ask is None:
                     self.relay_ask = now + 15 * random.uniform(1, 1.2)
                 elif self.relay_ask <= now:
@@ -1241,6 +1285,7 @@ class Session:
                     when.append(path.next_ask)
             if not self.link:
                 when.append(self.link_at)
+            when.append(self.tries.due(now))
         return max(min(when), now + 0.001)
 
     def token_wire(self):
@@ -1252,7 +1297,7 @@ class Session:
         if first and not self.cur:
             self.c.event("path", peer=self.number, path="relay")
         if "observed" in linked and not self.c.relay_only:
-            self.candidate(mask(linked["observed"], self.token[:8]), now)
+            self.told = to_tuple(mask(linked["observed"], self.token[:8]))
 
     def say(self, number, text):
         data = text.encode()
@@ -1276,6 +1321,8 @@ class Session:
         if self.ended:
             return
         self.ended = reason
+        if self.tries.now:
+            self.tries.end(time.monotonic(), "over")
         if self.announced:
             self.c.event("peer-left", peer=self.number, reason=reason)
         elif reason not in ("same", "silence"):
@@ -1297,6 +1344,10 @@ class Client:
         host, port = args.server.rsplit(":", 1)
         self.server = (host, int(port))
         self.sock = None
+        self.fresh = set()
+        self.questions = {}
+        self.trying = None      # whose try goes on
+        self.router_full = False
         self.bind()
         self.chance = random.Random(args.seed)
         self.dropped = [0, 0]
@@ -1304,7 +1355,7 @@ class Client:
         self.sessions = []
         self.peers = 0
         self.stock = {}
-        for _ in range(8):
+        for _ in range(1 if args.side is not None else 8):
             self.new_share()
         self.budget = 128 - 8
         self.secret = b""
@@ -1335,6 +1386,7 @@ class Client:
         self.stats = {"in": 0, "bad": 0, "strange": 0, "wrong": 0}
         self.inbuf = b""
         self.stdin_open = True
+        self.nat = second_nat.Nat(self)
 
     # ----- out
 
@@ -1351,20 +1403,79 @@ class Client:
         self.sock.setblocking(False)
         self.here = self.sock.getsockname()
 
-    def send_to(self, data, addr):
+    def fresh_socket(self):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((self.here[0], 0))
+        sock.setblocking(False)
+        self.fresh.add(sock)
+        return sock
+
+    def close_socket(self, sock):
+        self.fresh.discard(sock)
+        sock.close()
+
+    def interfaces(self):
+        """(address, mask) of each, as numbers."""
+        out = []
+        for _, name in socket.if_nameindex():
+            try:
+                told = [fcntl.ioctl(self.sock, what, struct.pack("256s", name.encode()))
+                        for what in (0x8915, 0x891b)]  # SIOCGIFADDR, SIOCGIFNETMASK
+                out.append(tuple(struct.unpack(">I", t[20:24])[0] for t in told))
+            except OSError:
+                pass
+        return out
+
+    def addresses(self):
+        return [socket.inet_ntoa(struct.pack(">I", address)) for address, _ in self.interfaces()]
+
+    def near(self, addr):
+        """In a network of ours."""
+        ip = struct.unpack(">I", socket.inet_aton(addr[0]))[0]
+        return any(ip & bits == address & bits for address, bits in self.interfaces())
+
+    @staticmethod
+    def plain_address(address):
+        return to_tuple(address)
+
+    def send_probe(self, sock, to, token, answer_from):
+        values = {"token": token, "from": answer_from}
+        missing = 64 - len(frame("probe", values))
+        self.send_to(frame("probe", dict(values, padding=bytes(max(1, missing)))), to, sock)
+
+    def on_probed(self, v, addr):
+        q = self.questions.pop(v["token"], None)
+        alternate = self.nat.alternate or self.server
+        expected = {second_nat.FROM_SAME: q.to if q else None, second_nat.FROM_OTHER_ADDRESS: alternate,
+                    second_nat.FROM_OTHER_PORT: (self.server[0], alternate[1])}
+        if not q or addr != expected[q.answer_from] or "observed" not in v:
+            self.stats["strange"] += 1
+            return
+        q.observed = q.observed or to_tuple(mask(v["observed"], struct.pack("<Q", v["token"])))
+
+    def send_to(self, data, addr, sock=None, ttl=None):
         if self.args.drop and self.chance.random() < self.args.drop:
             self.dropped[0] += 1
             return
+        sock = sock or self.sock
         try:
-            self.sock.sendto(data, addr)
+            if ttl:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+            sock.sendto(data, addr)
         except OSError:
             pass
+        finally:
+            if ttl:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
 
     def send_server(self, data):
         self.send_to(data, self.server)
 
     def new_share(self):
+        """With --side one that is almost surely the larger or the smaller one."""
         s = Share(self.generator)
+        while self.args.side == 0 and s.point < b"\xfe\xf0" or self.args.side == 1 and s.point > b"\x00\x10":
+            s = Share(self.generator)
         self.stock[s.point] = s
 
     def stock_confirmed(self, now):
@@ -1463,6 +1574,10 @@ class Client:
             if addr and addr != self.observed:
                 self.observed = addr
                 self.offer_changed()
+        if "alternate" in v and v["alternate"]["port"]:
+            ip = v["alternate"]["ip"]
+            if len(ip) in (0, 4):
+                self.nat.alternate = (socket.inet_ntoa(ip) if ip else self.server[0], v["alternate"]["port"])
         if v["secret"] != self.secret:
             self.secret = v["secret"]
             self.proof = le64(blake(16, b"p2p1 proof", key=self.secret)) or 1
@@ -1481,6 +1596,7 @@ class Client:
         more = self.grow(v)
         if self.state == "echo":
             self.state = "ok"
+            self.nat.registered_at = now
             self.event("registered", observed=show(self.observed) if self.observed else None,
                        room=v["room"], bits=self.bits, bits_wanted=v["bits_wanted"],
                        lease=v["lease_s"])
@@ -1594,23 +1710,30 @@ class Client:
         if ip[0] == 127:
             return self.server[0].startswith("127.")
         # Bound to loopback nothing else can be reached.
-        return not self.here[0].startswith("127.")
+        if self.here[0].startswith("127."):
+            return False
+        private = ip[0] == 10 or ip[0] == 172 and 16 <= ip[1] < 32 or ip[:2] in ([192, 168], [169, 254])
+        same = self.observed and s.peer_observed and self.observed[0] == s.peer_observed[0]
+        return not private or bool(same) or self.near(addr)
 
     def offer(self, s):
         candidates = []
         if not self.relay_only:
-            if self.here[0] != "0.0.0.0":
-                candidates.append({"address": {"ip": socket.inet_aton(self.here[0]),
-                                               "port": self.here[1]}, "kind": 1})
+            own = [self.here[0]] if self.here[0] != "0.0.0.0" else \
+                [a for a in self.addresses() if not a.startswith("127.")]
+            for address in own[:6]:
+                candidates.append({"address": {"ip": socket.inet_aton(address), "port": self.here[1]}, "kind": 1})
             if self.observed:
                 candidates.append({"address": {"ip": socket.inet_aton(self.observed[0]),
                                                "port": self.observed[1]}, "kind": 2})
         return {"generation": self.generation, "name": self.name.encode()[:64],
-                "candidates": candidates, "server_rtt_us": max(1, min(int(self.rtt * 1e6), 10000000))}
+                "candidates": candidates, "server_rtt_us": max(1, min(int(self.rtt * 1e6), 10000000)),
+                "mapping": self.nat.mapping, "filtering": self.nat.filtering, "ports": self.nat.ports}
 
-    def say(self, text):
-        number = self.next_id
-        self.next_id += 1
+    def say(self, text, number=None):
+        if number is None:
+            number = self.next_id
+            self.next_id += 1
         confirmed = [s for s in self.sessions if s.confirmed]
         for s in self.sessions:
             if s.confirmed or not confirmed:
@@ -1618,10 +1741,11 @@ class Client:
         if not confirmed or time.monotonic() - (self.first_peer or 0) < 2:
             self.pending.append((number, text))
 
-    def offer_changed(self):
+    def offer_changed(self, only_without_path=False):
         self.generation += 1
         for s in self.sessions:
-            s.offer_need = True
+            if not (only_without_path and s.cur):
+                s.offer_need = True
 
     def command(self, line):
         try:
@@ -1630,7 +1754,7 @@ class Client:
             self.event("error", code="bad-command")
             return
         if "send" in o:
-            self.say(o["send"])
+            self.say(o["send"], o.get("id"))
         elif o.get("command") == "quit":
             self.stopping = self.stopping or time.monotonic()
         elif o.get("command") == "name":
@@ -1653,7 +1777,7 @@ class Client:
 
     # ----- the loop
 
-    def datagram(self, data, addr, now):
+    def datagram(self, data, addr, now, sock=None):
         self.stats["in"] += 1
         try:
             body = parse_frame(data)
@@ -1662,9 +1786,11 @@ class Client:
             if body[0] == "sealed":
                 for s in self.sessions:
                     if s.peer_session == body[1]["session"]:
-                        s.on_sealed(body[1], (DIRECT, addr), now)
+                        s.on_sealed(body[1], (DIRECT, addr, sock), now)
                         break
-            elif addr == self.server:
+            elif body[0] == "probed":
+                self.on_probed(body[1], addr)
+            elif addr == self.server and sock is None:
                 limit = {"registered": 144, "peer_info": 160, "signal": 800}.get(body[0], 1200)
                 if len(data) > limit:
                     self.event("too-long", body=body[0], size=len(data))
@@ -1688,6 +1814,11 @@ class Client:
                 self.budget -= 1
                 self.new_share()
                 self.refresh_at = min(self.refresh_at or now + 1, now + 1)
+        for q in set(self.questions.values()):
+            q.tick(now)
+        for token in [t for t, q in self.questions.items() if q.done]:
+            del self.questions[token]
+        self.nat.tick(now)
         for s in self.sessions:
             s.tick(now)
         for s in [s for s in self.sessions if s.ended]:
@@ -1715,6 +1846,24 @@ class Client:
         self.event("end", status=1 if waits else 0)
         self.stop = True
 
+    def receive(self, sock):
+        for _ in range(64):
+            try:
+                data, addr = sock.recvfrom(2048)
+            except BlockingIOError:
+                break
+            except OSError:
+                if sock.fileno() < 0:
+                    break  # a fresh one, closed since
+                continue
+            if self.deaf:
+                self.deaf -= 1
+                continue
+            if self.args.drop and self.chance.random() < self.args.drop:
+                self.dropped[1] += 1
+                continue
+            self.datagram(data, addr, time.monotonic(), None if sock is self.sock else sock)
+
     def run(self):
         now = time.monotonic()
         self.event("hello", form="room" if self.keyword.room else "open", keyword=self.keyword.text)
@@ -1729,7 +1878,8 @@ class Client:
             elif self.refresh_at:
                 due.append(self.refresh_at)
             due += [s.due(now) for s in self.sessions]
-            readers = [self.sock] + ([0] if self.stdin_open else [])
+            due += [q.next for q in self.questions.values()] + [self.nat.due(now)]
+            readers = [self.sock, *self.fresh] + ([0] if self.stdin_open else [])
             ready, _, _ = select.select(readers, [], [], max(0.0, min(due) - now))
             now = time.monotonic()
             if 0 in ready:
@@ -1742,21 +1892,9 @@ class Client:
                 while b"\n" in self.inbuf:
                     line, self.inbuf = self.inbuf.split(b"\n", 1)
                     self.command(line.decode())
-            if self.sock in ready:
-                for _ in range(64):
-                    try:
-                        data, addr = self.sock.recvfrom(2048)
-                    except BlockingIOError:
-                        break
-                    except OSError:
-                        continue
-                    if self.deaf:
-                        self.deaf -= 1
-                        continue
-                    if self.args.drop and self.chance.random() < self.args.drop:
-                        self.dropped[1] += 1
-                        continue
-                    self.datagram(data, addr, time.monotonic())
+            for sock in ready:
+                if sock:
+                    self.receive(sock)
             self.housekeeping(time.monotonic())
 
 
@@ -1773,6 +1911,7 @@ def main():
     p.add_argument("--no-links", action="store_true", help="list no links in Register")
     p.add_argument("--quit-at-eof", action="store_true")
     p.add_argument("--wait", type=float, default=30.0, help="how long quit waits for what is not delivered")
+    p.add_argument("--side", type=int, choices=(0, 1), help="be this side of every run, but for one in some thousand")
     p.add_argument("--later", action="store_true", help="speak like a later version: unknown fields, "
                    "unknown bodies, padding")
     args = p.parse_args()

@@ -1,0 +1,99 @@
+"""One pair of NATs, the second client behind one and the real one behind the other. usage: nat_cell.py BUILD SPEC
+(inside testbed/netns/private.sh)
+
+SPEC is JSON: a, b (kinds of NAT; ann waits behind a, bob comes behind b), second ("ann" or "bob": whose program is
+second.py), side (which the second client is to be, or null), lost (so many direct packets each way, from the first one
+on). The last line of the output is the result as JSON: the path as the wan counts it (testbed/netns/cell.py), what
+either says that its NAT is, which tries the second client took part in, and how many sockets of the real one have asked
+the server before the answer to the question before could be there ("hasty"). Status 1: it failed; 75: not possible
+here.
+"""
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "testbed", "netns"))
+
+# pylint: disable=wrong-import-position
+import cell  # noqa: E402
+import lab  # noqa: E402
+
+DELAY_MS = {"server": 0, "a": 10, "b": 10}
+TIME_MAX_S = 25.0
+SEALED = "3a"    # the first byte of that body
+PROBE_BYTES = 28 + 64
+ROUND_TRIP_S = 0.02
+
+
+class Second(lab.Client):
+    """second.py, which says and takes the same lines."""
+
+    def __init__(self, of, name, typed, side):
+        self.events = []
+        more = [] if side is None else ["--side", str(side)]
+        lab.Program.__init__(self, of, name, [sys.executable, os.path.join(HERE, "second.py"), "--keyword", of.keyword,
+                                              "--name", name, "--server", lab.SERVER + ":41414", *more],
+                             json.dumps({"send": typed, "id": 1}) + "\n")
+
+
+class Pair(cell.Cell):
+    def person(self, name):
+        typed = "typed by " + name
+        if self.spec["second"] == name:
+            return Second(self.lab, name, typed, self.spec["side"])
+        return lab.Client(self.lab, name, typed)
+
+    def meet(self, before_bob=lambda: None):
+        self.server = self.lab.start_server()
+        self.ann = self.person("ann")
+        self.lab.wait(lambda: self.ann.all("nat"), "ann knows her NAT")
+        before_bob()
+        self.bob = self.person("bob")
+        self.lab.wait(lambda: self.ann.texts() and self.bob.texts(), "the first messages are read")
+
+    def lose_direct(self):
+        a, b = lab.PUBLIC["a"], lab.PUBLIC["b"]
+        for ends in ((a, b), (b, a)):
+            self.wan.ask("lose %s %s %d %s" % (*ends, self.spec["lost"], SEALED))
+
+    def hasty(self):
+        """By ports outside."""
+        home = lab.PUBLIC["b" if self.spec["second"] == "ann" else "a"]
+        asked = {}
+        for p in self.wan.trace().get((home, lab.SERVER), []):
+            if p["size"] == PROBE_BYTES:
+                asked.setdefault(tuple(p["ports"]), []).append(p["sent"])
+        return sum(any(b - a < ROUND_TRIP_S for a, b in zip(times, times[1:])) for times in map(sorted, asked.values()))
+
+    def tell(self):
+        self.result["hasty"] = self.hasty()
+        for c in self.both():
+            nat = c.last("nat")
+            self.result[c.name] = {"nat": {k: nat[k] for k in ("mapping", "filtering", "ports")},
+                                   "tries": [{k: e[k] for k in ("number", "technique", "role")} for e in c.all("try")],
+                                   "forbidden": c.all("bad") + c.all("too-long") + c.all("aim-refused")}
+
+
+def main():
+    build, spec = sys.argv[1], json.loads(sys.argv[2])
+    pair = Pair(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
+                        "time_max_s": TIME_MAX_S, "expect": "direct", **spec})
+    failure = None
+    try:
+        pair.start_wan()
+        pair.meet(pair.lose_direct if spec["lost"] else lambda: None)
+        pair.find_path()
+        pair.learn_nats()
+        pair.tell()
+        pair.end()
+    except lab.Failure as why:
+        failure = str(why)
+        pair.lab.say_what_failed()
+    pair.result["failure"] = failure
+    print(json.dumps(pair.result), flush=True)
+    os._exit(1 if failure else 0)
+
+
+if __name__ == "__main__":
+    main()
