@@ -78,6 +78,23 @@ static void test_no_target_is_forgotten_too_soon(void **state)
     assert_non_null(hard_target_find(&h, &first)); /* its window, too, but it is to be left alone a little longer */
 }
 
+/* ---- questions of a try ---- */
+
+static void test_a_try_cut_short_is_not_in_vain(void **state)
+{
+    (void)state;
+    struct hard h = {0};
+    assert_true(hard_are_sampled(&h)); /* nothing was to be asked */
+    h.samples[1] = (struct hard_sample){.token = 7, .tries = 2};
+    assert_false(hard_are_sampled(&h));
+    assert_false(hard_asked_in_vain(&h)); /* it could still be answered */
+    h.samples[1].tries = 3;
+    assert_true(hard_asked_in_vain(&h));
+    h.samples[1].observed.family = ADDR_V4;
+    assert_true(hard_are_sampled(&h));
+    assert_false(hard_asked_in_vain(&h));
+}
+
 /* ---- sockets ---- */
 
 static int new_engine(void **state)
@@ -219,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_a_target_is_open_until_it_has_had_enough),
         cmocka_unit_test(test_pauses_double),
         cmocka_unit_test(test_no_target_is_forgotten_too_soon),
+        cmocka_unit_test(test_a_try_cut_short_is_not_in_vain),
         cmocka_unit_test_setup_teardown(test_a_socket_comes_and_goes, new_engine, free_engine),
         cmocka_unit_test_setup_teardown(test_a_socket_is_given_back_early, new_engine, free_engine),
         cmocka_unit_test_setup_teardown(test_a_socket_that_fails, new_engine, free_engine),

@@ -145,13 +145,14 @@ static void harm(struct engine *e, struct peer *p)
     checks_tell(e, p, "your router has too few mappings for guessing ports; relayed");
 }
 
-/* Fresh sockets that the server does not answer, three times each, are the same sign as lost pings. */
+/* Fresh sockets that the server does not answer, three times each, are the same sign as lost pings. A try that the
+ * other has cut short before says nothing, or it could end our guessing for good. */
 static bool is_starved(struct engine *e)
 {
     struct hard *h = &e->hard;
     if (h->technique == TECHNIQUE_CHECKS || hard_are_sampled(h))
         h->lost_samples = 0;
-    else
+    else if (hard_asked_in_vain(h))
         h->lost_samples++;
     return h->lost_samples == LOST_SAMPLES;
 }

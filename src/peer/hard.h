@@ -103,7 +103,8 @@ bool hard_row_poll(struct engine *e, vtime_us now, struct engine_out *ret);
 void hard_row_shuffle(struct engine *e); /* the order of guessed ports */
 vtime_us hard_row_deadline(const struct engine *e);
 bool hard_row_probed(struct engine *e, const struct addr *from, const struct frame_probed *f);
-bool hard_are_sampled(const struct hard *h); /* the server has answered what was asked of it */
+bool hard_are_sampled(const struct hard *h);   /* the server has answered what was asked of it */
+bool hard_asked_in_vain(const struct hard *h); /* or one thing not, however often it was asked */
 /* A question from a fresh socket to the server's address that NATs are asked about. */
 bool hard_ask_server(struct engine *e, uint16_t socket, uint64_t token, struct engine_out *ret);
 vtime_us hard_both_rtts(const struct engine *e, const struct peer *p);

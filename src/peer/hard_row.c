@@ -72,6 +72,15 @@ bool hard_are_sampled(const struct hard *h)
     return true;
 }
 
+bool hard_asked_in_vain(const struct hard *h)
+{
+    for (unsigned i = 0; i < HARD_SAMPLES; i++)
+        if (h->samples[i].token != 0 && h->samples[i].observed.family == ADDR_NONE &&
+            h->samples[i].tries == SAMPLE_TRIES)
+            return true;
+    return false;
+}
+
 /* Where a fresh socket comes out that kept its own port. */
 static struct addr kept_address(const struct engine *e, uint16_t socket)
 {
