@@ -481,6 +481,7 @@ def path_of(way):
     return way if way[0] == DIRECT else (RELAY,)
 
 
+ROOM_FULL = 2
 ELICITING = ("envelope", "offer", "message", "receipt", "credit", "aim")
 
 
@@ -527,6 +528,9 @@ class Session:
         self.peer_observed = None   # its candidate of that kind
         self.told = None            # Linked.observed
         self.no_relay = False
+        # A room that is full: this run becomes no session, and both ends are to know it.
+        self.refuses = client.is_full()
+        self.refusal_known = False
         self.last_heard = now
         # epochs
         self.send_epoch = self.recv_epoch = 0
@@ -806,7 +810,9 @@ class Session:
         if not self.env_acked:
             put("envelope", {"nonce": self.nonce, "same": self.same_tags()})
             items.append(("envelope",))
-            if put("offer", self.c.offer(self)):
+            if self.refuses:
+                put("leave", {"reason": ROOM_FULL})
+            elif put("offer", self.c.offer(self)):
                 items.append(("offer", self.c.generation))
         if only is not None:
             for body, values in only:
@@ -815,7 +821,7 @@ class Session:
         if self.ack_new and self.largest >= 0:
             put("ack", self.ack_values(now))
             items.append(("ack",))
-        if self.offer_need and self.env_acked and put("offer", self.c.offer(self)):
+        if self.offer_need and self.env_acked and not self.refuses and put("offer", self.c.offer(self)):
             items.append(("offer", self.c.generation))
         if self.aim_need and put("aim", self.aim):
             items.append(("aim", self.aim))
@@ -823,7 +829,7 @@ class Session:
             items.append(("receipt",))
         if self.credit_need and put("credit", {"limit": self.my_credit}):
             items.append(("credit",))
-        while fresh:
+        while fresh and self.may_carry():
             room = min(limit - len(plain) - 20 - len(LATER), 1090)
             if room < 16:
                 break
@@ -887,9 +893,15 @@ class Session:
                                                 "point": self.share.point, "datagram": data}))
         return True
 
+    def may_carry(self):
+        """Whether Messages may go the way that there is."""
+        return not self.refuses and not (self.no_relay and not self.cur)
+
     def wants(self):
-        return (self.offer_need or self.aim_need or self.receipt_need or self.credit_need or bool(self.out_lost.r)
-                or self.out_next < min(len(self.out), self.peer_credit))
+        if self.refuses:
+            return False
+        return (self.offer_need or self.aim_need or self.receipt_need or self.credit_need or self.may_carry() and
+                (bool(self.out_lost.r) or self.out_next < min(len(self.out), self.peer_credit)))
 
     def flush(self, now):
         if not self.c.secret or self.ended:
@@ -986,12 +998,18 @@ class Session:
                     raise Bad("gaps")
         if not self.confirmed:
             envelopes = [v for body, v in rows if body == "envelope"]
+            if not envelopes and self.refusal_known:
+                self.refused(rows, sealed["counter"], False, now)
             if not envelopes:
                 return True
             if blake(32, b"commit" + envelopes[0]["nonce"]) != self.peer_share["commitment"]:
                 self.end("bad nonce")
                 return True
             self.peer_nonce = envelopes[0]["nonce"]
+            full = any(body == "leave" and v["reason"] == ROOM_FULL for body, v in rows)
+            if full or self.refuses or self.c.is_full():
+                self.refused(rows, sealed["counter"], full, now)
+                return True
             for other in self.c.sessions:
                 if other is not self and other.confirmed and \
                         other.same_tag(self.run_id, 1 - other.side) in envelopes[0]["same"]:
@@ -1031,6 +1049,23 @@ class Session:
             self.read_stream(now)
         return True
 
+    def refused(self, rows, counter, by_other, now):
+        """A packet of a run that one of the two has no room for."""
+        if not self.refusal_known:
+            self.c.stock_confirmed(now)
+            self.c.again(self, now)
+            self.c.event("refused-run", by="other" if by_other else "us")
+        self.refuses = self.refusal_known = True
+        self.seen.add(counter, counter + 1)
+        if counter > self.largest:
+            self.largest, self.largest_at = counter, now
+        for body, v in rows:
+            if body == "ack":
+                self.on_ack(v, now)
+        if any(body in ELICITING for body, _ in rows):
+            self.ack_new = True
+            self.ack_due = now
+
     def confirm(self, now):
         self.confirmed = True
         self.confirmed_at = now
@@ -1068,6 +1103,8 @@ class Session:
         elif body == "aim":
             self.tries.on_aim(v, now)
         elif body == "leave":
+            if v["reason"] == ROOM_FULL:
+                self.c.again(self, now)
             self.end("quit")
 
     def read_stream(self, now):
@@ -1211,7 +1248,12 @@ class Session:
 
     def tick(self, now):
         """Does what is due."""
+        if self.refusal_known and self.env_acked and not self.ack_new:
+            self.end("refused")
+            return
         if not self.confirmed and now - self.begun > 30:
+            if not self.guessed and not self.refusal_known:
+                self.c.again(self, now)
             self.end("silence")
             return
         if self.confirmed and self.announced and now - max(self.last_heard, self.c.server_back) > 60 \
@@ -1325,7 +1367,7 @@ class Session:
             self.tries.end(time.monotonic(), "over")
         if self.announced:
             self.c.event("peer-left", peer=self.number, reason=reason)
-        elif reason not in ("same", "silence"):
+        elif reason not in ("same", "silence", "refused"):
             self.c.event("run-ended", reason=reason)
 
 
@@ -1362,6 +1404,7 @@ class Client:
         self.proof = 0
         self.cookie = b""
         self.handle = 0
+        self.shown = {}         # tokens of runs that are over
         self.observed = None
         self.state = "new"
         self.bits = 0
@@ -1486,6 +1529,7 @@ class Client:
     def register(self, now, again=False):
         token = random.getrandbits(63) + 1
         links = [] if self.args.no_links else [s.token_wire() for s in self.sessions if s.confirmed]
+        links += [{"token": t, "side": shown["side"], "may_tell": 0} for t, shown in self.shown.items()]
         shares = [] if links and not self.secret else [s.wire() for s in self.stock.values()][:8]
         values = {"token": token, "secret": self.secret, "cookie": self.cookie,
                   "form": 1 if self.keyword.room else 2, "room": self.keyword.room,
@@ -1533,8 +1577,11 @@ class Client:
             self.on_relay(v, now)
         elif body == "linked":
             for s in self.sessions:
-                if s.token == v["token"]:
+                if s.token == v["token"] and s.confirmed:
                     s.on_linked(v, now)
+            if self.shown.pop(v["token"], None):
+                self.event("again")
+                self.refresh_at = min(self.refresh_at or now + 1, now + 1)
         elif body == "leave":
             self.event("server-lost", reason="leave")
             self.forget()
@@ -1557,6 +1604,7 @@ class Client:
     def forget(self):
         self.secret = self.cookie = b""
         self.state = "new"
+        self.shown = {}
         for s in self.sessions:
             s.link = 0
             s.link_gap = 1.0
@@ -1663,6 +1711,22 @@ class Client:
         for number, text in self.pending:
             s.say(number, text)
         s.flush(now)
+
+    def is_full(self):
+        return sum(s.confirmed and not s.ended for s in self.sessions) >= 15
+
+    def again(self, run, now):
+        """A run that is over may have been with a friend: its token is shown to the server for a while."""
+        self.shown[run.token] = {"side": run.side, "until": now + 120, "next": now, "gap": 1.0}
+
+    def show_again(self, token, now):
+        shown = self.shown[token]
+        if now >= shown["until"]:
+            del self.shown[token]
+        elif now >= shown["next"] and self.state == "ok":
+            shown["next"] = now + shown["gap"]
+            shown["gap"] *= 2
+            self.send_server(frame("link", {"secret": self.secret, "token": {"token": token, "side": shown["side"]}}))
 
     def stock_slow(self, now):
         self.replace_at.append(max([now] + self.replace_at) + 1.0)
@@ -1823,8 +1887,10 @@ class Client:
             s.tick(now)
         for s in [s for s in self.sessions if s.ended]:
             self.sessions.remove(s)
-            if not s.confirmed and s.ended != "same":
+            if not s.confirmed and s.ended not in ("same", "refused"):
                 self.stock_slow(now)
+        for token in list(self.shown):
+            self.show_again(token, now)
         if self.first_peer is not None and now - self.first_peer > 2:
             self.pending = []
         if self.stopping is not None:

@@ -362,6 +362,28 @@ class Interop(unittest.TestCase):
     def test_relay_only_second(self):
         self.relayed((), ("--relay-only",))
 
+    def test_relay_never(self):
+        r, s = self.pair(("--relay", "never"))
+        r.see("path", path="lan")
+        self.chat(r, s, "not through the server")
+        self.chat(s, r, "nor back")
+        self.assertEqual(s.stats()["peers"][0]["relay"], 0)
+
+    def test_full_room(self):
+        """Sixteen, one of them of the second kind; the two that come then are told by all of them."""
+        s = self.second()
+        s.see("registered")
+        others = [self.real("r%d" % i) for i in range(15)]
+        self.meet(s, *others)
+        late = self.real("late")
+        late.see("error", code="room-full")
+        s.see("refused-run", by="us")
+        t = self.second("later")
+        t.see("refused-run", 15, by="other")
+        self.assertEqual(late.all("peer") + t.all("peer"), [])
+        self.assertEqual(len(s.all("peer")), 15)
+        self.chat(s, others[7], "among us")
+
     def test_new_port(self):
         r, s = self.pair()
         r.see("path", path="lan")
