@@ -175,6 +175,9 @@ picture: $(B)/tests/sim/trace_meeting
 	$(quiet)scripts/picture.py $(B)/hard-nat.trace >$(B)/hard-nat.svg
 	$(quiet)cp $(B)/hard-nat.svg docs/hard-nat.svg
 
+# ---- fuzzing and coverage: docs/testing.md ----
+include fuzz/fuzz.mk
+
 # ---- house ----
 format:
 	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c testbed/netns/*.c)

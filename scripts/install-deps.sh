@@ -28,6 +28,14 @@ tmux                  command:tmux            test    tests/blackbox: the consol
 valgrind              command:valgrind        test    the real binaries without instrumentation
 clang                 command:clang           clang   CC=clang
 libclang-rt-dev       clang-runtime           clang   CC=clang SAN=1
+clang                 command:clang           fuzz    fuzz/, make coverage
+libclang-rt-dev       clang-runtime           fuzz    libFuzzer, sanitizers, profiles
+afl++                 command:afl-fuzz        fuzz    make fuzz ENGINE=afl
+llvm                  command:llvm-cov        fuzz    make coverage
+python3               command:python3         fuzz    fuzz/pack.py, fuzz/dictionary.py
+g++                   command:g++             fuzz    fuzz/google.cc
+protobuf-compiler     command:protoc          fuzz    fuzz/google.cc
+libprotobuf-dev       module:protobuf         fuzz    fuzz/google.cc
 '
 
 noticed() {
