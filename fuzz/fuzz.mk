@@ -35,7 +35,7 @@ fuzz_cores    := $(call objects,$(peer_src) $(server_pure_src))
 
 $(call objects,$(wildcard fuzz/*.c)): common_flags += -I.
 
-.PHONY: fuzz fuzz-programs fuzz-minimise coverage
+.PHONY: fuzz fuzz-programs fuzz-seeds fuzz-minimise coverage
 fuzz-programs: $(fuzz_programs)
 tests: $(fuzz_programs)
 
@@ -68,10 +68,16 @@ $(B)/p2p.dict: proto/p2p.proto fuzz/dictionary.py
 	@mkdir -p $(@D)
 	$(quiet)fuzz/dictionary.py $< >$@
 
+# What the tests have, to begin with.
+$(B)/fuzz/seeds: $(call objects,fuzz/seeds.c fuzz/seeds_frames.c fuzz/shapes.c $(sim_src)) $(pure_objects) $(generated).o
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $^ $(client_ldlibs) $(LDLIBS)
+
 # ---- what people call ----
 # make fuzz                            every target, TIME seconds in all for each, side by side on the cores
 # make fuzz FUZZ=codec TIME=60         one (or several: FUZZ='codec text')
 # make fuzz ENGINE=afl ...             AFL++ instead of libFuzzer
+# make fuzz-seeds                      golden frames and simulated traffic as inputs to begin with, in build/fuzz-corpus
 # make fuzz-minimise [FUZZ=...]        what they have found goes to fuzz/corpus/NAME.pack
 ENGINE ?= libfuzzer
 TIME   ?= 20
@@ -90,6 +96,10 @@ else
 	@$(fuzz_clang) $(patsubst %,build/fuzz-clang/fuzz/%,$(FUZZ)) build/fuzz-clang/p2p.dict
 endif
 	@fuzz/run.sh $(ENGINE) $(TIME) $(FUZZ)
+
+fuzz-seeds: $(B)/fuzz/seeds
+	@mkdir -p build/fuzz-corpus
+	@$< build/fuzz-corpus
 
 fuzz-minimise:
 	@scripts/install-deps.sh build fuzz
