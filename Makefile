@@ -164,7 +164,7 @@ e2e e2e-full:
 	@scripts/install-deps.sh build run testbed
 	@$(MAKE) --no-print-directory all $(B)/wan
 	@P2P_BUILD=$(B) testbed/netns/verify_clean.py
-	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md
+	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md --classes $(B)/$@-classes.md
 	@$(if $(filter e2e-full,$@),cp $(B)/$@.md docs/nat-matrix.md)
 
 # ---- the picture in the docs: a meeting behind hard NATs, from a simulator's trace ----

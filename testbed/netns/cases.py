@@ -23,8 +23,7 @@ DIRECT_MAX_MS = 10000 # of what is hard
 QUICK_MAX_MS = 2000   # ... and a counter on one side only, with nobody else's traffic
 HARD_RUNS = 10        # what is hard has to be direct so often in a row
 
-# One kind of each class, all of them against each other, and single pairs with the others.
-CLASSES = ["address-restricted", "port-restricted", "linux", "sequential", "symmetric"]
+# Single pairs beside those of expect.CLASSES.
 SINGLES = [("none", "none"), ("none", "symmetric"), ("full-cone", "full-cone"), ("full-cone", "symmetric"),
            ("cgn", "symmetric"), ("firewall", "firewall"), ("firewall", "symmetric"), ("firewall", "sequential"),
            ("sequential", "firewall"), ("sequential", "port-restricted"), ("sequential", "linux"),
@@ -328,7 +327,7 @@ def special_cells():
 
 
 def cells(full):
-    short = [pair(a, b) for i, a in enumerate(CLASSES) for b in CLASSES[i:]]
+    short = [pair(a, b) for i, a in enumerate(expect.CLASSES) for b in expect.CLASSES[i:]]
     short += [pair(a, b) for a, b in SINGLES] + special_cells()
     if not full:
         return short

@@ -4,7 +4,8 @@
   --full         every ordered pair of kinds, not one of each class, and what is hard ten times
   --repeat N     each cell N times, not only once
   --jobs N       cells at a time, each in a small internet of its own (default: two a processor: mostly they wait)
-  --json FILE, --markdown FILE     the matrix for programs, and for the README
+  --json FILE, --markdown FILE     the matrix for programs, and for docs/nat-matrix.md
+  --classes FILE                   the part of it that is in the README
   --list         only the names of the cells
   NAME           only the cells and probes whose name contains it
 
@@ -97,6 +98,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--json")
     parser.add_argument("--markdown")
+    parser.add_argument("--classes")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--help", action="store_true")
     parser.add_argument("names", nargs="*")
@@ -132,6 +134,9 @@ def main():
     if options.markdown:
         with open(options.markdown, "w") as file:
             file.write(matrix.document(report.rows))
+    if options.classes:
+        with open(options.classes, "w") as file:
+            file.write(matrix.classes(report.rows) + "\n")
     print("%d passed, %d failed" % (report.passed, report.failed))
     return 1 if report.failed or not report.rows else 0
 

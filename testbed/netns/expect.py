@@ -19,6 +19,9 @@ def kinds():
             "few-sessions-random"]
 
 
+# One kind of each class: all of them against each other are the short matrix.
+CLASSES = ["address-restricted", "port-restricted", "linux", "sequential", "symmetric"]
+
 # From lax to strict; of two NATs in a row the stricter one is what others see.
 STRICTNESS = ["none", "endpoint-independent", "address-dependent", "address-and-port-dependent"]
 

@@ -47,9 +47,10 @@ def round_trips(row, what):
 
 def field(row, reasons):
     """One field of the matrix."""
-    if not row["passed"]:
+    if "path" not in row:
         return "FAILED"
-    return row["path"] + round_trips(row, "message_ms") + round_trips(row, "direct_ms") + reasons.letter(row)
+    failed = "" if row["passed"] else " FAILED"
+    return row["path"] + round_trips(row, "message_ms") + round_trips(row, "direct_ms") + reasons.letter(row) + failed
 
 
 def table(lines, markdown):
@@ -70,6 +71,16 @@ def pairs(rows, reasons, markdown):
     # Where only one order was run, the matrix is a triangle.
     lines = [["ann \\ bob", *names]] + [[a, *(found.get((a, b), "") for b in names)] for a in names]
     return table(lines, markdown)
+
+
+def classes(rows):
+    """For the README: one kind of each class against each other, and only the path that is reached in the end."""
+    def short(row):
+        return field(row, Reasons()).split()[0] + round_trips(row, "direct_ms")
+
+    found = {(row["a"], row["b"]): short(row) for row in rows if row["name"].startswith("pair/") and "#" not in row["name"]}
+    lines = [["waits \\ comes", *expect.CLASSES]] + [[a, *(found.get((a, b), "") for b in expect.CLASSES)] for a in expect.CLASSES]
+    return table(lines, markdown=True)
 
 
 def others(rows, reasons, markdown):
@@ -113,6 +124,10 @@ def render(rows, markdown):
         parts.append(others(of_others, reasons, markdown))
     if reasons.texts:
         parts.append("Why not direct, as ann's program says it:\n\n" + reasons.render(markdown))
+    failures = [row for row in rows if not row["passed"]]
+    if failures:
+        parts.append("Not as it must be:\n\n" + "\n".join("%s%s: %s" % ("- " if markdown else "", row["name"], row["failure"])
+                                                        for row in failures))
     if by_name(cells):
         parts.append(repeated(cells, markdown))
     return "\n\n".join(parts)
