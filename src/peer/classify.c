@@ -7,8 +7,8 @@
  *               itself such an answer takes the port away (DESIGN s6).
  *   ports       this socket and three more ask the first port at the same moment: which ports do they get?
  *
- * Runs when nothing else is at hand: what it sends is not part of what two need to meet. But who has another port
- * outside than inside asks for the mapping at once, and who meets somebody and gets no direct path for all of it. */
+ * Runs when nothing else is at hand: what it sends is not part of what two need to meet. But who meets somebody and
+ * gets no direct path asks as soon as that is clear. */
 #include "peer/internal.h"
 
 #define READY_US    VTIME_MS(50) /* and 1.5 round trips after registering: by then the echo has brought introductions */
@@ -23,7 +23,7 @@ enum { FAILURES_MAX = 5 };
 
 static bool is_asking(const struct classify *c)
 {
-    return c->stage == CLASSIFY_PORT || c->stage == CLASSIFY_ALL;
+    return c->stage == CLASSIFY_ASKING;
 }
 
 void classify_met(struct engine *e, vtime_us now)
@@ -89,13 +89,6 @@ static vtime_us quiet_at(const struct engine *e)
     return vtime_min(at, e->classify.ready_at + LATEST_US);
 }
 
-/* Another port outside than inside: this may be a hard one, and whoever is met waits for us to know. */
-static bool looks_hard(const struct engine *e)
-{
-    const struct addr *observed = classify_observed(e);
-    return observed->port != main_socket(e)->local.port && !e->classify.port_asked && e->classify.alternate.port != 0;
-}
-
 /* Somebody has been met whose ports are no use without ours. (Where questions get lost, once: then the pauses hold.) */
 static bool has_met_a_hard_one(const struct engine *e)
 {
@@ -159,26 +152,18 @@ static struct addr other_address(const struct engine *e)
     return usable ? *a : (struct addr){0};
 }
 
-static void begin_port(struct engine *e)
-{
-    struct classify *c = &e->classify;
-    uint16_t main = classify_base(e)->family == ADDR_V6 ? ENGINE_SOCKET_V6 : ENGINE_SOCKET_V4;
-    c->stage = CLASSIFY_PORT;
-    c->round = 0;
-    c->again_at = 0;
-    if (!c->port_asked && c->alternate.port != 0)
-        ask(e, CLASSIFY_OTHER_PORT, main, other_port(e), PROBE_FROM_SAME);
-    c->port_asked = true;
-}
-
-static void begin_all(struct engine *e)
+static void begin(struct engine *e)
 {
     struct classify *c = &e->classify;
     const struct addr base = *classify_base(e), other = other_address(e);
-    begin_port(e);
-    c->stage = CLASSIFY_ALL;
+    const uint16_t main = base.family == ADDR_V6 ? ENGINE_SOCKET_V6 : ENGINE_SOCKET_V4;
+    c->stage = CLASSIFY_ASKING;
+    c->round = 0;
+    c->again_at = 0;
+    if (c->alternate.port != 0)
+        ask(e, CLASSIFY_OTHER_PORT, main, other_port(e), PROBE_FROM_SAME);
     if (c->alternate.port != 0 && other.family != ADDR_NONE)
-        ask(e, CLASSIFY_OTHER_ADDRESS, c->questions[CLASSIFY_OTHER_PORT].socket, other, PROBE_FROM_SAME);
+        ask(e, CLASSIFY_OTHER_ADDRESS, main, other, PROBE_FROM_SAME);
     for (int i = CLASSIFY_FRESH_FIRST; i <= CLASSIFY_FRESH_LAST; i++) {
         uint16_t socket = pool_take(e, base.family, SOCKET_QUESTION);
         if (socket != 0)
@@ -292,7 +277,7 @@ bool classify_probed(struct engine *e, const struct addr *from, const struct fra
             continue;
         q->observed = addr_mask(&f->observed, f->token);
         q->answered = true;
-        if (c->stage == CLASSIFY_ALL && is_answered(c, CLASSIFY_OTHER_PORT, CLASSIFY_FRESH_LAST))
+        if (c->stage == CLASSIFY_ASKING && is_answered(c, CLASSIFY_OTHER_PORT, CLASSIFY_FRESH_LAST))
             publish(e);
         return true;
     }
@@ -322,30 +307,13 @@ static void next_round(struct engine *e, vtime_us now)
     c->again_at = now + e->rv.rtt_us + e->rv.rtt_us / 2 + AGAIN_US;
 }
 
-static void stage_over(struct engine *e)
-{
-    struct classify *c = &e->classify;
-    if (c->stage == CLASSIFY_ALL) {
-        conclude(e);
-        return;
-    }
-    const struct question *q = &c->questions[CLASSIFY_OTHER_PORT];
-    c->stage = CLASSIFY_WAITING;
-    if (q->answered && !addr_equal(&q->observed, classify_observed(e)))
-        begin_all(e);
-}
-
 bool classify_poll(struct engine *e, vtime_us now, struct engine_out *ret)
 {
     struct classify *c = &e->classify;
     if (!is_wanted(e))
         return false;
-    if (c->stage == CLASSIFY_WAITING) {
-        if (now >= quiet_at(e) || has_met_a_hard_one(e))
-            begin_all(e);
-        else if (looks_hard(e))
-            begin_port(e);
-    }
+    if (c->stage == CLASSIFY_WAITING && (now >= quiet_at(e) || has_met_a_hard_one(e)))
+        begin(e);
     if (!is_asking(c))
         return false;
     if (pool_poll(e, ret)) /* all fresh sockets ask in the same moment */
@@ -355,15 +323,15 @@ bool classify_poll(struct engine *e, vtime_us now, struct engine_out *ret)
     if (next_question(e, ret))
         return true;
     if (is_answered(c, 0, CLASSIFY_QUESTIONS - 1)) {
-        stage_over(e);
-        return is_asking(c) && classify_poll(e, now, ret);
+        conclude(e);
+        return false;
     }
     if (now < c->again_at)
         return false;
     if (c->round < ROUNDS)
         next_round(e, now);
     else
-        stage_over(e);
+        conclude(e);
     return classify_poll(e, now, ret);
 }
 
@@ -373,5 +341,5 @@ vtime_us classify_deadline(const struct engine *e)
         return VTIME_NEVER;
     if (is_asking(&e->classify))
         return e->classify.again_at;
-    return looks_hard(e) || has_met_a_hard_one(e) ? e->now : quiet_at(e);
+    return has_met_a_hard_one(e) ? e->now : quiet_at(e);
 }

@@ -203,14 +203,13 @@ struct question {
     struct addr observed;
 };
 
-enum classify_stage { CLASSIFY_WAITING, CLASSIFY_PORT, CLASSIFY_ALL, CLASSIFY_DONE };
+enum classify_stage { CLASSIFY_WAITING, CLASSIFY_ASKING, CLASSIFY_DONE };
 
 struct classify {
     enum classify_stage stage;
     struct addr alternate; /* as the server says it: port 0: none; ADDR_NONE with a port: the same address */
     vtime_us ready_at;     /* 0: not registered yet */
     vtime_us busy_until;   /* somebody has just been met */
-    bool port_asked;
     struct question questions[CLASSIFY_QUESTIONS];
     unsigned round, next, failures;
     vtime_us again_at;
