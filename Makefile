@@ -85,7 +85,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full picture format deps install uninstall clean help FORCE
+.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full sim picture format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -167,6 +167,13 @@ e2e e2e-full:
 	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md --classes $(B)/$@-classes.md
 	@$(if $(filter e2e-full,$@),cp $(B)/$@.md docs/nat-matrix.md)
 
+# ---- the simulator, see docs/simulator.md ----
+# SEED=first SEEDS=how-many or SECONDS=how-long, JOBS=2, STORY=chaos, TRACE=1: all of it, KEEP_GOING=1
+sim_run = $(B)/tests/sim/main $(if $(STORY),--story $(STORY)) --seed $(or $(SEED),1) $(if $(SEEDS),--seeds $(SEEDS)) \
+	$(if $(SECONDS),--seconds $(SECONDS)) --jobs $(or $(JOBS),1) $(if $(TRACE),--trace) $(if $(KEEP_GOING),--keep-going)
+sim: $(B)/tests/sim/main
+	@$(sim_run)
+
 # ---- the picture in the docs: a meeting behind hard NATs, from a simulator's trace ----
 picture_of := address-restricted symmetric 1
 picture: $(B)/tests/sim/trace_meeting
@@ -201,6 +208,7 @@ help:
 	@echo 'make demo       install what is missing, build, show a chat through two NATs; NATS="symmetric linux"'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'
+	@echo 'make sim        random worlds by the number: SEED=1 SEEDS=100 or SECONDS=60, JOBS=2 (docs/simulator.md)'
 	@echo 'make lint       layering, purity of the cores, format, sizes'
 	@echo 'make tests      the test programs, without running them'
 	@echo 'make picture    docs/hard-nat.svg, from a simulated run'

@@ -15,8 +15,9 @@ static struct hostile_known *known_at(struct hostile_server *h, const struct add
     for (int i = 0; i < h->known_count; i++)
         if (addr_equal(&h->known[i].addr, addr))
             return &h->known[i];
-    assert(h->known_count < HOSTILE_KNOWN_MAX);
-    struct hostile_known *k = &h->known[h->known_count++];
+    /* Of more than it has room for it forgets whom it has known longest. */
+    struct hostile_known *k = &h->known[h->known_next++ % HOSTILE_KNOWN_MAX];
+    h->known_count += h->known_count < HOSTILE_KNOWN_MAX;
     *k = (struct hostile_known){.addr = *addr, .prefix_bits_least = PREFIX_BITS_MAX};
     return k;
 }
@@ -173,9 +174,8 @@ bool hostile_server_guess(struct hostile_server *h, struct hostile_known *to, co
     struct hostile_run *run = &h->runs[h->run_next++ % HOSTILE_RUNS_MAX];
     *run = (struct hostile_run){.theirs = *theirs, .handle = rng_token(&h->rng)};
     hostile_share_make(&h->rng, guess, &run->own);
-    bool ok = hostile_run_begin(run, clock_of(h));
-    assert(ok);
-    (void)ok;
+    if (!hostile_run_begin(run, clock_of(h)))
+        return false; /* no point: somebody else has lied, too */
     h->guesses++;
     hostile_server_introduce(h, to, theirs->point, run->handle, &run->own.share);
     hostile_server_say(h, to, run, plain, hostile_put_envelope(run, NULL, plain, sizeof plain));

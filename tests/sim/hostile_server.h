@@ -55,6 +55,7 @@ struct hostile_server {
     void *context;
     struct hostile_known known[HOSTILE_KNOWN_MAX];
     int known_count;
+    unsigned known_next;
     struct hostile_pair pairs[HOSTILE_PAIRS_MAX];
     int pair_count;
     struct hostile_held *held;

@@ -150,6 +150,10 @@ static void on_message(struct judge *j, int self, const struct engine_event *e)
     if (s->to != 0 && peer_is(j, from, s->to) != self)
         judge_fail(j, "%s was shown message %llu of %s, which was for somebody else", reader->c->label, id,
                    from->c->label);
+    if (reader->is_liar) {
+        s->shown[self] = true;
+        return; /* what it makes of it is its own affair, too */
+    }
     if (s->shown[self])
         judge_fail(j, "%s was shown message %llu of %s twice", reader->c->label, id, from->c->label);
     if (index < reader->last_shown[other])
@@ -179,7 +183,8 @@ static void on_ignored(void *context, struct sim_client *c, uint32_t peer)
 /* Has `reader` written it, or thrown it away unseen? */
 static bool is_done_with(const struct judge *j, const struct said *s, const struct judge_client *from, int reader)
 {
-    return s->written[reader] || (!s->shown[reader] && j->clients[reader].ignores[from - j->clients]);
+    return s->written[reader] || j->clients[reader].is_liar ||
+           (!s->shown[reader] && j->clients[reader].ignores[from - j->clients]);
 }
 
 static void add_outcome(struct judge *j, struct judge_client *jc, const struct engine_event *e)
@@ -333,6 +338,11 @@ struct judge *judge_new(struct world *w, void (*fail)(void *context, const char 
 struct sim_client_watcher judge_watcher(struct judge *j)
 {
     return (struct sim_client_watcher){j, on_said, on_event, on_written, on_ignored, on_broken};
+}
+
+void judge_distrust(struct judge *j, struct sim_client *c)
+{
+    j->clients[client_index(j, c)].is_liar = true;
 }
 
 void judge_set_server(struct judge *j, struct sim_server *s)

@@ -44,6 +44,8 @@ void judge_free(struct judge *j);
 void judge_fail(const struct judge *j, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 /* For sim_client_new; a client is known from its first event on. */
 struct sim_client_watcher judge_watcher(struct judge *j);
+/* What this one says of what it has written is its own affair: a member who keeps to no rule. */
+void judge_distrust(struct judge *j, struct sim_client *c);
 void judge_set_server(struct judge *j, struct sim_server *s);
 /* A new process of the server knows nothing of who was validated. */
 void judge_server_restarted(struct judge *j);

@@ -30,6 +30,7 @@ struct judge_client {
     int         *peers; /* by peer number: which client it is; -1: not told yet */
     bool        *left;
     uint32_t     peer_count;
+    bool         is_liar;
     bool         ignores[JUDGE_CLIENTS_MAX];
     int          last_shown[JUDGE_CLIENTS_MAX]; /* index into said[] of that client; -1 */
 };

@@ -313,6 +313,32 @@ void world_sleep(struct world *w, int host, bool asleep)
     trace_text(&w->trace, w->now, w->parts->nodes[host].name, asleep ? "sleeps" : "wakes", "%s", "");
 }
 
+/* Deadlines are the host's: in the world's time they are others now. */
+static void change_clock(struct world *w, int host, vtime_us epoch)
+{
+    w->parts->nodes[host].epoch = epoch;
+    for (int i = 0; i < w->parts->actor_count; i++)
+        if (w->parts->actors[i].alive && w->parts->actors[i].host == host) {
+            w->parts->actors[i].deadline = 0;
+            world_touch(w, i);
+        }
+}
+
+void world_jump(struct world *w, int host, vtime_us us)
+{
+    trace_text(&w->trace, w->now, w->parts->nodes[host].name, "leaps", "%llu us", (unsigned long long)us);
+    change_clock(w, host, w->parts->nodes[host].epoch + us);
+}
+
+bool world_stand_still(struct world *w, int host, vtime_us us)
+{
+    if (w->parts->nodes[host].epoch < us)
+        return false;
+    trace_text(&w->trace, w->now, w->parts->nodes[host].name, "stood", "%llu us", (unsigned long long)us);
+    change_clock(w, host, w->parts->nodes[host].epoch - us);
+    return true;
+}
+
 void world_block(struct world *w, int host_a, int host_b, bool both_ways)
 {
     struct world_parts *parts = w->parts;

@@ -112,6 +112,9 @@ bool     world_send(struct world *w, int socket, const struct addr *local, const
 
 /* ---- what goes wrong ---- */
 void world_sleep(struct world *w, int host, bool asleep); /* hears nothing, does nothing; its clock goes on */
+void world_jump(struct world *w, int host, vtime_us us);  /* its clock leaps forward */
+/* It has slept so long, and its clock did not go on. False: it would be from before the clock began. */
+bool world_stand_still(struct world *w, int host, vtime_us us);
 /* Drops what goes from a to b (and back), at the core or where it arrives; not what a server relays. */
 void world_block(struct world *w, int host_a, int host_b, bool both_ways);
 void world_unblock(struct world *w, int host_a, int host_b);
