@@ -59,6 +59,8 @@ bool hard_ping_poll(struct engine *e, vtime_us now, struct engine_out *ret, bool
         g->sent_at = now;
         return hard_ask_server(e, g->socket, g->token, ret);
     }
+    if (now >= h->ping_at) /* all are on their way: the line is slow */
+        h->ping_at = now + PING_US;
     return false;
 }
 
