@@ -13,9 +13,14 @@
 void again_add(struct engine *e, vtime_us now, const struct seal *seal)
 {
     struct again *a = &e->again[0];
-    for (unsigned i = 1; i < AGAIN_MAX; i++)
+    for (unsigned i = 0; i < AGAIN_MAX; i++) {
+        if (memcmp(e->again[i].token.token, seal->relay_token, sizeof a->token.token) == 0) {
+            a = &e->again[i]; /* from now on anew */
+            break;
+        }
         if (e->again[i].until < a->until)
             a = &e->again[i];
+    }
     *a = (struct again){.until = now + AGAIN_US, .link_at = now, .gap_us = AGAIN_GAP_US, .token = {.side = seal->side}};
     memcpy(a->token.token, seal->relay_token, sizeof a->token.token);
 }

@@ -68,7 +68,7 @@ static const struct peer *loser(const struct peer *p, const struct peer *q, cons
 }
 
 /* The server may have forgotten q's introduction: from now on q's Signals go by p's. */
-static void hand_over(struct peer *q, const struct peer *p)
+static void hand_over(struct engine *e, struct peer *q, const struct peer *p)
 {
     q->via = p->via;
     q->since = p->since;
@@ -76,6 +76,9 @@ static void hand_over(struct peer *q, const struct peer *p)
     q->signal_bytes = p->signal_bytes;
     if (!q->envelope_acked)
         q->due |= CARRIED_OFFER; /* which had no way to get there */
+    /* So may have had the token of a run that a full room refused: to a new server the two would be strangers. */
+    if (q->refuses && q->counted_right)
+        again_add(e, e->now, &q->seal);
 }
 
 /* False: more has been shown in q than we can remember, and p might show it again. */
@@ -121,7 +124,7 @@ bool same_confirm(struct engine *e, struct peer *p, const struct frame_envelope 
             continue;
         const struct peer *l = loser(p, q, f);
         if (l == p) {
-            hand_over(q, p);
+            hand_over(e, q, p);
             return false;
         }
         if (l == q)
