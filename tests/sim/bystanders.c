@@ -16,17 +16,16 @@ static void count(struct bystanders *b)
 {
     for (int i = 0; i < BYSTANDERS_FLOWS; i++)
         b->broken += !b->answered[i];
-    if (b->answered[NEW]) {
-        b->spell_since = 0;
+    if (b->answered[NEW])
         return;
-    }
-    b->new_failed++;
-    if (b->spell_since == 0) {
-        b->spells++;
-        b->spell_since = b->w->now - TICK_US; /* when it was tried */
-    }
-    if (b->w->now - b->spell_since > b->spell_longest_us)
-        b->spell_longest_us = b->w->now - b->spell_since;
+    b->failed_last_at = b->w->now - TICK_US;
+    if (b->new_failed++ == 0)
+        b->failed_first_at = b->failed_last_at;
+}
+
+vtime_us bystanders_failing_us(const struct bystanders *b)
+{
+    return b->new_failed == 0 ? 0 : b->failed_last_at - b->failed_first_at + TICK_US;
 }
 
 static void on_wake(void *self, vtime_us now)

@@ -17,11 +17,11 @@ struct bystanders {
     unsigned ticks;
     unsigned broken;      /* times that an old flow was not answered */
     unsigned new_failed;  /* new flows that were not */
-    unsigned spells;      /* rows of those */
-    vtime_us spell_longest_us;
-    vtime_us spell_since; /* 0: new flows work */
+    vtime_us failed_first_at, failed_last_at; /* when the first and the last of those was begun */
 };
 
+/* How long new flows failed, now and then or always: from when the first was tried until the last was given up. */
+vtime_us bystanders_failing_us(const struct bystanders *b);
 /* On a network behind a NAT, and somebody on the internet who answers them, both nearer than a tick. */
 void bystanders_start(struct bystanders *b, struct world *w, int network, struct addr ip);
 #endif
