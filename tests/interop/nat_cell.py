@@ -20,7 +20,9 @@ import cell  # noqa: E402
 import lab  # noqa: E402
 
 DELAY_MS = {"server": 0, "a": 10, "b": 10}
-TIME_MAX_S = 25.0
+TIME_SCALE = float(os.environ.get("P2P_TIME_SCALE", 1))
+DIRECT_WITHIN_S = 10.0 * TIME_SCALE
+TIME_MAX_S = 25.0 * TIME_SCALE
 SEALED = "3a"    # the first byte of that body
 PROBE_BYTES = 28 + 64
 ROUND_TRIP_S = 0.02
@@ -78,12 +80,13 @@ class Pair(cell.Cell):
 def main():
     build, spec = sys.argv[1], json.loads(sys.argv[2])
     pair = Pair(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
-                        "time_max_s": TIME_MAX_S, "expect": "direct", **spec})
+                        "time_max_s": TIME_MAX_S, **spec})
     failure = None
     try:
         pair.start_wan()
         pair.meet(pair.lose_direct if spec["lost"] else lambda: None)
-        pair.find_path()
+        pair.become_direct(DIRECT_WITHIN_S)
+        pair.expect_path("direct")
         pair.learn_nats()
         pair.tell()
         pair.end()

@@ -512,6 +512,12 @@ class Session:
         self.words_key = kdf(root, 6, b"p2p1seal", 32)
         self.same_key = kdf(root, 7, b"p2p1seal", 32)
         self.nonce = share.nonce
+        # By which our Signals go, and in which order runs began.
+        self.via, self.via_theirs = share.point, None   # the other's, if it is not that of this run
+        client.runs += 1
+        self.order = client.runs
+        self.peer_envelope = None
+        self.shown, self.skip = set(), set()    # (id, text) of what was shown here, or in one whose place this takes
         share.scalar = None
         # state
         self.number = 0
@@ -566,6 +572,7 @@ class Session:
         self.in_have = Ranges()
         self.in_base = 0
         self.in_count = 0
+        self.known = 0      # of them, from the first on, shown before in another
         self.my_credit = 65536
         # recovery
         self.reset_recovery()
@@ -600,12 +607,53 @@ class Session:
 
     # ----- keys
 
-    def same_tag(self, run_id, side):
-        return le64(blake(32, run_id, key=self.same_key)[8 * side:8 * side + 8])
+    def same_tag(self, run_id, k):
+        return le64(blake(32, run_id, key=self.same_key)[8 * k:8 * k + 8])
 
     def same_tags(self):
         return [s.same_tag(self.run_id, s.side) for s in self.c.sessions
-                if s.confirmed and s is not self and not s.ended][:15]
+                if s.confirmed and s.order < self.order and not s.ended][:15]
+
+    def pending_tags(self):
+        goes_on = [s.same_tag(self.run_id, s.side + 2) for s in self.c.sessions
+                   if not s.confirmed and s.order < self.order and not s.ended]
+        return (goes_on + [s.same_tag(self.run_id, s.side) for s, _ in self.c.spoken])[:40]
+
+    def begun_before(self, envelope, run):
+        """Had the other side begun this one before `run`, of which the Envelope is?"""
+        side = 1 - self.side
+        return self.same_tag(run.run_id, side) in envelope["same"] or \
+            self.same_tag(run.run_id, side + 2) in envelope["pending"]
+
+    def loses_to(self, other, envelope):
+        """Of this run, with its Envelope, and another with the same process: which goes? None: it is not the same."""
+        other_first = other.begun_before(envelope, self)
+        self_first = other.confirmed and self.begun_before(other.peer_envelope, other)
+        if not other_first and not self_first:
+            return None
+        if other_first == (other.order < self.order):
+            return other_first
+        return self.run_id > other.run_id
+
+    def take_place_of_others(self, envelope, now):
+        """The same two processes in more than one run: False if this run is the one to go."""
+        for other in [s for s in self.c.sessions if s is not self and not s.ended]:
+            loses = self.loses_to(other, envelope)
+            if loses:
+                other.handle, other.via, other.begun = self.handle, self.via, self.begun
+                other.via_theirs = self.peer_share["point"]
+                other.signal_frames, other.signal_bytes = self.signal_frames, self.signal_bytes
+                self.c.event("same", peer=other.number)
+                return False
+            buried = other.confirmed and not other.env_acked and \
+                other.same_tag(self.run_id, 1 - other.side) in envelope["pending"]
+            if loses is False or buried:
+                self.skip |= other.shown | other.skip
+                other.end("timeout" if other.confirmed else "same")
+        for other, until in self.c.heard:
+            if now < until and other.same_tag(self.run_id, 1 - other.side) in envelope["pending"]:
+                self.skip |= other.shown | other.skip
+        return True
 
     def words(self):
         nonces = [self.nonce, self.peer_nonce]
@@ -808,7 +856,7 @@ class Session:
             return True
 
         if not self.env_acked:
-            put("envelope", {"nonce": self.nonce, "same": self.same_tags()})
+            put("envelope", {"nonce": self.nonce, "same": self.same_tags(), "pending": self.pending_tags()})
             items.append(("envelope",))
             if self.refuses:
                 put("leave", {"reason": ROOM_FULL})
@@ -890,7 +938,7 @@ class Session:
             self.signal_frames += 1
             self.signal_bytes += len(data)
             self.c.send_server(frame("signal", {"secret": self.c.secret, "handle": self.handle,
-                                                "point": self.share.point, "datagram": data}))
+                                                "point": self.via, "datagram": data}))
         return True
 
     def may_carry(self):
@@ -1010,14 +1058,11 @@ class Session:
             if full or self.refuses or self.c.is_full():
                 self.refused(rows, sealed["counter"], full, now)
                 return True
-            for other in self.c.sessions:
-                if other is not self and other.confirmed and \
-                        other.same_tag(self.run_id, 1 - other.side) in envelopes[0]["same"]:
-                    other.handle = self.handle
-                    self.c.event("same", peer=other.number)
-                    self.c.stock_confirmed(now)
-                    self.end("same")
-                    return True
+            self.peer_envelope = envelopes[0]
+            if not self.take_place_of_others(envelopes[0], now):
+                self.c.stock_confirmed(now)
+                self.end("same")
+                return True
             self.confirm(now)
         self.count["in"] += 1
         counter = sealed["counter"]
@@ -1141,7 +1186,12 @@ class Session:
             at = i + size
             took = True
             self.in_count += 1
-            self.c.event("message", peer=self.number, name=self.peer_name, id=number, text=text)
+            if not ((number, text) in self.skip and self.in_count == self.known + 1):
+                self.c.event("message", peer=self.number, name=self.peer_name, id=number, text=text)
+            else:
+                self.known += 1
+            if now < self.begun + 60 and len(self.shown) < 256:
+                self.shown.add((number, text))
         if took:
             del self.inn[:at]
             self.in_base += at
@@ -1405,6 +1455,9 @@ class Client:
         self.cookie = b""
         self.handle = 0
         self.shown = {}         # tokens of runs that are over
+        self.runs = 0
+        # Runs that are over for us, and sessions that were none for the other: until when.
+        self.spoken, self.heard = [], []
         self.observed = None
         self.state = "new"
         self.bits = 0
@@ -1732,7 +1785,7 @@ class Client:
         self.replace_at.append(max([now] + self.replace_at) + 1.0)
 
     def on_signal(self, v, now):
-        s = next((s for s in self.sessions if s.peer_share["point"] == v["point"]), None)
+        s = next((s for s in self.sessions if v["point"] in (s.peer_share["point"], s.via_theirs)), None)
         body = parse_frame(v["datagram"])
         if not body or body[0] != "sealed":
             raise Bad("no sealed inside")
@@ -1740,7 +1793,7 @@ class Client:
             self.stats["strange"] += 1
             return
         opened = body[1]["session"] == s.peer_session and s.on_sealed(body[1], (SIGNAL,), now)
-        if not opened and not s.confirmed and not s.guessed and (
+        if not opened and not s.confirmed and not s.guessed and v["point"] != s.via_theirs and (
                 body[1]["session"] != s.peer_session):
             s.guessed = True
             self.stats["wrong"] += 1
@@ -1885,8 +1938,14 @@ class Client:
         self.nat.tick(now)
         for s in self.sessions:
             s.tick(now)
+        self.spoken = [(s, until) for s, until in self.spoken if now < until][-8:]
+        self.heard = [(s, until) for s, until in self.heard if now < until][-8:]
         for s in [s for s in self.sessions if s.ended]:
             self.sessions.remove(s)
+            if not s.confirmed and s.out_next > 0:
+                self.spoken.append((s, now + 600))
+            if s.confirmed and s.shown and not s.env_acked:
+                self.heard.append((s, now + 600))
             if not s.confirmed and s.ended not in ("same", "refused"):
                 self.stock_slow(now)
         for token in list(self.shown):

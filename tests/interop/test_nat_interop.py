@@ -17,7 +17,7 @@ NETNS = os.path.join(ROOT, "testbed", "netns")
 BUILD = os.path.join(ROOT, os.environ.get("P2P_BUILD", "build"))
 CANNOT = 75
 JOBS = 3            # mostly they wait
-CELL_MAX_S = 40
+CELL_MAX_S = 40 * float(os.environ.get("P2P_TIME_SCALE", 1))
 PLAIN_CHECKS = 8    # direct packets that get lost in a cell whose plain checks fail: all of them
 
 sys.path.insert(0, NETNS)
