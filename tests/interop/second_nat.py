@@ -30,7 +30,7 @@ BIRTHDAY_PROBES = 1900
 AIM_PORTS_MAX = 64
 PASSES, PASS_GAP_S = 3, 0.15
 PREDICTIONS = 8
-KEPT_S = 3.0            # an Aim that cannot be followed yet
+KEPT_S = 2.0            # an Aim that cannot be followed yet
 OTHERS_TURN_S = 5.0
 LEFT_ALONE_S = 600.0
 
@@ -102,7 +102,6 @@ class Nat:
         self.mapping, self.filtering, self.ports, self.step = UNKNOWN, UNKNOWN, PORTS_UNKNOWN, 0
         self.alternate = None
         self.registered_at = self.path_at = None
-        self.first = None       # the early question to the other port
         self.published = False  # the mapping and ports, of this time
         self.asked = None       # what is going on: (main port, main address, fresh ones, filtering ones)
         self.fresh = []
@@ -125,10 +124,6 @@ class Nat:
             return
         if self.known_for == c.observed[0] and not (self.repeat_at is not None and now >= self.repeat_at):
             return
-        if c.observed[1] != c.here[1] and not self.first:
-            self.first = Question(c, None, (c.server[0], self.alternate[1])).ask(now)
-        if self.first and self.first.observed and self.first.observed != c.observed:
-            self.urgent = True
         if self.urgent or now >= self.may_begin(now):
             self.begin(now)
 
@@ -317,10 +312,9 @@ class Tries:
         if not how:
             return
         if self.next_at is None:
-            # Nobody waits before the first that predicts: of two that begin at once the greater number holds.
-            self.next_at = now
-            if how == CHECKS:
-                self.next_at = self.s.search_end + 0.7 + (OTHERS_TURN_S if self.is_opener(1) else 0)
+            self.next_at = self.s.search_end + 0.7 if how == CHECKS else now
+            if self.is_opener(1):
+                self.next_at += OTHERS_TURN_S
         if now < self.next_at or self.c.trying or how != CHECKS and now < self.alone_until:
             return
         number = self.number + 1
@@ -368,7 +362,7 @@ class Tries:
         if result in ("direct", "over"):
             return
         if not t.opener and t.target is None:
-            self.next_at = now + min(600.0, 10.0 * 2 ** self.without_aim)
+            self.next_at = now + min(600.0, 5.0 * 2 ** self.without_aim)
             self.without_aim += 1
             return
         self.failed[t.how] += 1
@@ -516,7 +510,7 @@ class Tries:
         t.openers = count
         if how == BIRTHDAY:
             self.send_aim(now, addr[1], 0, 0)
-            t.ends_at = now + 10.0 + 3 * self.both_rtt()
+            t.ends_at = now + 7.0 + 3 * self.both_rtt()
             t.next = now
             return
         if mine in (EXACT, NEAR):

@@ -61,8 +61,7 @@ class Cell:
         return None
 
 
-# Between two sequential ones, and two known ones, side 0 opens the try with the even number and probes in the odd one.
-# The first to predict are begun at once by both, so that number 2 holds.
+# Between two sequential ones, and two known ones, side 0 probes in the first try, and side 1 opens.
 CELLS = [
     Cell("symmetric_second_opens", "symmetric", "port-restricted", "ann", "opener", "birthday"),
     Cell("symmetric_second_probes", "symmetric", "port-restricted", "bob", "prober", "birthday"),
@@ -70,8 +69,8 @@ CELLS = [
     Cell("checks_second_opens", "port-restricted", "port-restricted", "bob", "opener", "checks", 1, PLAIN_CHECKS),
     Cell("sequential_second_opens", "sequential", "port-restricted", "ann", "opener", "prediction"),
     Cell("sequential_second_probes", "port-restricted", "sequential", "ann", "prober", "prediction"),
-    Cell("both_sequential_second_opens", "sequential", "sequential", "ann", "opener", "prediction", 0),
-    Cell("both_sequential_second_probes", "sequential", "sequential", "bob", "prober", "prediction", 1),
+    Cell("both_sequential_second_opens", "sequential", "sequential", "ann", "opener", "prediction", 1),
+    Cell("both_sequential_second_probes", "sequential", "sequential", "bob", "prober", "prediction", 0),
     Cell("plain_checks", "port-restricted", "port-restricted", "bob"),
 ]
 
