@@ -9,8 +9,12 @@
  * pause. */
 #define CHAOS_CALM_US VTIME_S(240)
 
+/* Seeds from here on have hard NATs among their homes. */
+#define CHAOS_HARD_FIRST 1000000
+
 struct chaos_result {
     uint64_t hash, messages, datagrams;
+    uint64_t guessable, guessed; /* pairs that need guessed ports; of these, direct in the end */
     vtime_us virtual_us;
 };
 

@@ -2,7 +2,7 @@
  * repeats it.
  *   sim-run [--story swarm|chaos] [--seed N] [--seeds N] [--seconds S] [--jobs J] [--keep-going] [--trace] [--each]
  *     from seed N (1) on; so many (100), or for so long, in J processes (1); --keep-going: to the end, whatever fails;
- *     --trace: every line of it; --each: a line for every seed */
+ *     --trace: every line of it; --each: a line for every seed. Of chaos, seeds from 1000000 on have hard NATs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>

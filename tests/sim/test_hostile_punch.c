@@ -149,10 +149,14 @@ static void flood_once(struct lie *t)
         tell_aim(t, attempt, (uint16_t)(port + i), counts[i]);
 }
 
+/* With all her might for a minute, and then on and on. */
 static void flood(struct lie *t, vtime_us us)
 {
-    for (vtime_us end = t->s->w->now + us; t->s->w->now < end; world_run_for(t->s->w, FLOOD_US))
+    const vtime_us start = t->s->w->now;
+    for (vtime_us gap = FLOOD_US; t->s->w->now < start + us; world_run_for(t->s->w, gap)) {
         flood_once(t);
+        gap = t->s->w->now < start + VTIME_S(60) ? FLOOD_US : VTIME_S(2);
+    }
 }
 
 static uint64_t mask_of(const struct frame_linked *f)
