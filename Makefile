@@ -175,7 +175,7 @@ sim: $(B)/tests/sim/main
 	@$(sim_run)
 
 # ---- the picture in the docs: a meeting behind hard NATs, from a simulator's trace ----
-picture_of := address-restricted symmetric 1
+picture_of := port-restricted sequential 1 35 20
 picture: $(B)/tests/sim/trace_meeting
 	$(say) DRAW docs/hard-nat.svg
 	$(quiet)$< $(picture_of) >$(B)/hard-nat.trace

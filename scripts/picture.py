@@ -18,6 +18,7 @@ BUNDLE_MIN, BUNDLE_GAP_MS = 4, 12  # so many of a kind, one soon after the other
 STYLES = {
     "register": ("#6b7785", "client and server: register, where am I seen"),
     "relay": ("#9556b8", "through the server: introductions, envelopes, relayed text"),
+    "aim": ("#d9822b", "through the server: this is where I will come from, that is where I have opened"),
     "opener": ("#a58f70", "opener with a low TTL: opens its own NAT and dies on the way"),
     "refused": ("#d0433b", "punch that the other NAT refuses"),
     "through": ("#2367c4", "punch that gets through"),
@@ -26,7 +27,7 @@ STYLES = {
 }
 SERVER_FRAMES = {"Register", "Registered", "Retry", "Refused", "Probe", "Probed", "Leave"}
 WORDS = {"Message": "text", "Ack": "ack", "Receipt": "written", "Punch": "punch", "Answer": "answer", "Sealed": "sealed",
-         "Envelope": "envelope"}
+         "Envelope": "envelope", "Aim": "which port"}
 EVENTS = {"peer": "opens the envelope", "message": "reads the text"}
 
 
@@ -40,7 +41,7 @@ class Home:
 class Packet:
     def __init__(self, words):
         self.begin_ms, self.source = int(words[2]) / 1000, words[4]
-        self.ttl, self.content = int(words[7]), words[9]
+        self.address, self.ttl, self.content = words[5], int(words[7]), words[9]
         self.end_ms, self.fate, self.where = None, None, None
 
     def ends(self, words):
@@ -51,7 +52,7 @@ class Packet:
         if frame in SERVER_FRAMES:
             return "register"
         if self.source == "server" or self.where == "server":
-            return "relay"
+            return "aim" if "Aim" in self.content.replace(":", "+").split("+") else "relay"
         if self.fate in ("expired", "lost"):
             return "opener"
         if self.fate != "delivered":
@@ -62,6 +63,8 @@ class Packet:
     def label(self):
         frame, _, inside = self.content.partition(":")
         words = [WORDS[part] for part in (inside or frame).split("+") if part in WORDS]
+        if WORDS["Aim"] in words:
+            words = [WORDS["Aim"]]
         if len(words) > 1:
             words = [word for word in words if word != "ack"]
         if not inside:
@@ -83,10 +86,23 @@ def read(lines):
             packets[words[1]] = Packet(words)
         elif words[1] in packets:  # else it is from before
             packets[words[1]].ends(words)
+    packets = without_repetitions(packets)
     # The story is over when the last text has been read.
     end = max((at for at, _, text in events if text == "message"), default=math.inf)
     told = [p for p in packets.values() if p.fate and p.begin_ms <= end]
     return homes, waited_ms, told, [e for e in events if e[0] <= end]
+
+
+def without_repetitions(packets):
+    """What a NAT filters is asked for three times; once is enough to look at."""
+    first, kept = {}, {}
+    for number, p in packets.items():
+        asks = p.content == "Probe"
+        if not asks and not (p.content == "Probed" and p.fate == "refused"):
+            kept[number] = p
+        elif p.begin_ms == first.setdefault(p.address if asks else "refused", p.begin_ms):
+            kept[number] = p
+    return kept
 
 
 # ---- time to height ----
@@ -285,7 +301,7 @@ def frame(homes, waited_ms, scale):
 def legend(y):
     out = []
     for i, (style, (colour, words)) in enumerate(STYLES.items()):
-        x, row = (60, i) if i < 4 else (530, i - 4)
+        x, row = (60, i) if i < 4 else (560, i - 4)
         out += draw_one([(x, y + 17 * row), (x + 38, y + 17 * row)], style, style not in ("opener", "refused"))
         out.append(text(x + 50, y + 17 * row + 4, words, 'class="note"'))
     return out
@@ -304,7 +320,7 @@ def draw(lines):
            " .title{font-size:15px;font-weight:bold}</style>",
            '<rect width="100%" height="100%" fill="#fff"/>',
            text(20, 26, escape(title), 'class="title"'),
-           text(20, 44, "A simulated run. Round trip to the server: %g ms for ann, %g ms for bob; between the two: %g ms."
+           text(20, 44, "A simulated run. Round trip to the server: %g ms for ann, %g ms for bob; between the two: %g ms. Repeated questions are left out."
                 % (*trips, sum(trips)), 'class="note"')]
     out += frame(homes, waited_ms, scale)
     many, single = bundles(packets)
