@@ -27,11 +27,11 @@ HARD_RUNS = 10        # what is hard has to be direct so often in a row
 SINGLES = [("none", "none"), ("none", "symmetric"), ("full-cone", "full-cone"), ("full-cone", "symmetric"),
            ("cgn", "symmetric"), ("firewall", "firewall"), ("firewall", "symmetric"), ("firewall", "sequential"),
            ("sequential", "firewall"), ("sequential", "port-restricted"), ("sequential", "linux"),
-           ("keeps-first", "linux"), ("linux", "keeps-first"), ("keeps-first", "sequential"), ("shifting", "linux"),
-           ("shifting", "symmetric"), ("symmetric", "port-restricted"), ("symmetric", "linux"),
-           ("open-input", "port-restricted"), ("open-input", "open-input"), ("open-input", "sequential"),
-           ("open-input", "symmetric"), ("symmetric", "open-input"), ("few-sessions", "linux"),
-           ("few-sessions", "few-sessions-random")]
+           ("keeps-first", "linux"), ("linux", "keeps-first"), ("keeps-first", "sequential"),
+           ("keeps-first", "keeps-first"), ("shifting", "linux"), ("shifting", "symmetric"),
+           ("symmetric", "port-restricted"), ("symmetric", "linux"), ("open-input", "port-restricted"),
+           ("open-input", "open-input"), ("open-input", "sequential"), ("open-input", "symmetric"),
+           ("symmetric", "open-input"), ("few-sessions", "linux"), ("few-sessions", "few-sessions-random")]
 
 # With other people's traffic in one of the homes, or in both: it takes ports of a NAT that counts.
 FOREIGN = [("sequential", "port-restricted", "a"), ("port-restricted", "sequential", "b"), ("sequential", "linux", "a"),
