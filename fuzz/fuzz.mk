@@ -17,11 +17,8 @@ fuzz_needs_pair     = $(fuzz_cores)
 fuzz_needs_text    := $(call objects,src/client/display.c src/client/buffer.c)
 fuzz_needs_json    := $(call objects,src/client/json.c src/client/lines.c src/client/buffer.c)
 fuzz_needs_console  = $(fuzz_cores) $(call objects,fuzz/hand.c src/client/console.c src/client/people.c src/client/display.c src/client/buffer.c src/client/options.c)
-fuzz_needs_options := $(call objects,src/client/options.c src/client/secret.c src/client/buffer.c)
-fuzz_needs_config  := $(call objects,src/server/options.c src/server/log.c)
-# What they read comes from the input, not from the disk.
-fuzz_flags_config  := -Wl,--wrap=fopen,--wrap=getpwnam
-fuzz_flags_options := -Wl,--wrap=open
+fuzz_needs_options := $(call objects,src/client/options.c src/client/buffer.c) # it has secret.c inside
+fuzz_needs_config  := $(call objects,src/server/log.c) # it has options.c inside
 
 ifeq ($(FUZZER),1)
 fuzz_main  := $(call objects,fuzz/mutate.c)
@@ -42,7 +39,7 @@ tests: $(fuzz_programs)
 .SECONDEXPANSION:
 $(fuzz_programs): $(B)/fuzz/%: $(B)/fuzz/fuzz_%.o $$(fuzz_needs_$$*) $(fuzz_objects)
 	$(say) LINK $@
-	$(quiet)$(link) $(fuzz_flags) $(fuzz_flags_$*) -o $@ $^ $(client_ldlibs) $(if $(filter codec,$*),$(google_ldlibs)) $(LDLIBS)
+	$(quiet)$(link) $(fuzz_flags) -o $@ $^ $(client_ldlibs) $(if $(filter codec,$*),$(google_ldlibs)) $(LDLIBS)
 
 # Not instrumented: its branches are not what is looked for.
 $(B)/gen/p2p.pb.cc $(B)/gen/p2p.pb.h &: proto/p2p.proto
@@ -105,5 +102,11 @@ fuzz-minimise:
 	@scripts/install-deps.sh build fuzz
 	@$(fuzz_clang) $(patsubst %,build/fuzz-clang/fuzz/%,$(FUZZ))
 	@fuzz/minimise.sh $(FUZZ)
+
+# Which lines run, by what: see scripts/coverage.sh.
+coverage:
+	@scripts/install-deps.sh build test fuzz
+	@$(MAKE) --no-print-directory B=build/coverage CC=clang LDFLAGS= CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' tests
+	@scripts/coverage.sh build/coverage
 
 -include $(patsubst %.c,$(B)/%.d,$(wildcard fuzz/*.c))

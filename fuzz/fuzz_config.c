@@ -7,10 +7,9 @@ const struct fuzz_shape *fuzz_shape = &shape_config;
 
 enum { ARGUMENTS_MAX = 24, TEXT_MAX = 4096 };
 
-/* Linked with --wrap: every file is the one of the input, and there is one user. */
+/* Every file is the one of the input, and there is one user. */
 static char *file_text;
-FILE *__wrap_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode)
+static FILE *input_fopen(const char *path, const char *mode)
 {
     (void)mode;
     size_t size = strlen(file_text);
@@ -19,12 +18,15 @@ FILE *__wrap_fopen(const char *path, const char *mode)
     return size == 0 ? fmemopen(NULL, 1, "r") : fmemopen(file_text, size, "r");
 }
 
-struct passwd *__wrap_getpwnam(const char *name);
-struct passwd *__wrap_getpwnam(const char *name)
+static struct passwd *input_getpwnam(const char *name)
 {
     static struct passwd nobody;
     return strcmp(name, "nobody") == 0 ? &nobody : NULL;
 }
+
+#define fopen    input_fopen
+#define getpwnam input_getpwnam
+#include "src/server/options.c"
 
 static void run(int argc, char **argv)
 {

@@ -9,6 +9,8 @@ static const struct hand_beginning beginnings[] = {
     {.keyword = "42-crab-lunar-toast", .meets = true},
     {.keyword = "foo", .meets = true, .relay = RELAY_ONLY},
     {.keyword = "foo", .meets = true, .relay = RELAY_NEVER},
+    {.keyword = "42-crab-lunar-toast", .meets = true, .nat = NAT_OF_COUNTING},
+    {.keyword = "42-crab-lunar-toast", .meets = true, .nat = NAT_OF_DICE},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size)

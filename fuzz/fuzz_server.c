@@ -8,7 +8,7 @@
 
 const struct fuzz_shape *fuzz_shape = &shape_server;
 
-enum { SOURCES = 16, KNOWN = 4, INPUT_DATAGRAMS_MAX = 400, OVER_BYTES = 16 };
+enum { SOURCES = 96, KNOWN = 4, INPUT_DATAGRAMS_MAX = 600, OVER_BYTES = 16 };
 
 enum server_patch {                      /* what is put right in a frame, if it has such a field */
                     PATCH_SECRET = 1,    /* the source's own */
@@ -46,26 +46,31 @@ struct world {
     struct codec codec;
 };
 
-static struct still still;
+static struct still stills[2];
 static struct server *server;
+static unsigned large; /* 0 or 1 */
 static struct world *w;
 
-static struct server_config config(void)
+/* Small tables, which are full soon; or ones in which a room of 64 has place. */
+static const struct server_config *config(void)
 {
-    struct server_config c = {.registrations_max = 12,
-                              .unvalidated_max = 8,
-                              .introductions_max = 12,
-                              .links_max = 8,
-                              .alternate_port = 41415,
-                              .socket_count = 4,
-                              .address_count = 3};
-    c.sockets[0] = addr_v4(0, 0, 0, 0, 41414);
-    c.sockets[1] = addr_v4(0, 0, 0, 0, 41415);
-    addr_parse(&c.sockets[2], "[::]:41414");
-    addr_parse(&c.sockets[3], "[::]:41415");
-    c.addresses[0] = addr_v4(192, 0, 2, 1, 0);
-    c.addresses[1] = addr_v4(192, 0, 2, 2, 0);
-    addr_parse(&c.addresses[2], "[2001:db8::1]:0");
+    static struct server_config all[2];
+    struct server_config *c = &all[large];
+    if (c->registrations_max != 0)
+        return c;
+    *c = (struct server_config){.registrations_max = large ? 128 : 12,
+                                .unvalidated_max = large ? 64 : 8,
+                                .introductions_max = large ? 200 : 12,
+                                .links_max = large ? 40 : 8,
+                                .alternate_port = 41415,
+                                .socket_count = 4,
+                                .address_count = 3};
+    c->sockets[0] = addr_v4(0, 0, 0, 0, 41414);
+    c->sockets[1] = addr_v4(0, 0, 0, 0, 41415);
+    FUZZ_CHECK(addr_parse(&c->sockets[2], "[::]:41414") && addr_parse(&c->sockets[3], "[::]:41415"));
+    c->addresses[0] = addr_v4(192, 0, 2, 1, 0);
+    c->addresses[1] = addr_v4(192, 0, 2, 2, 0);
+    FUZZ_CHECK(addr_parse(&c->addresses[2], "[2001:db8::1]:0"));
     return c;
 }
 
@@ -79,33 +84,40 @@ static struct addr source_addr(unsigned i)
         FUZZ_CHECK(addr_parse(&a, text));
         return a;
     }
+    if (i >= 32) /* a crowd out of a few houses */
+        return addr_v4(192, 0, 2, (uint8_t)(100 + i % 5), (uint16_t)(4000 + i));
     return addr_v4(198, 51, 100, (uint8_t)(i < 6 ? 1 : i), (uint16_t)(4000 + i));
 }
 
 static void start(void)
 {
-    const struct server_config c = config();
     const uint8_t seed[RNG_SEED_BYTES] = {1, (uint8_t)++w->starts};
-    memset(server, 0, server_size(&c));
-    server_init(server, &c, seed, w->now);
+    memset(server, 0, server_size(config()));
+    server_init(server, config(), seed, w->now);
     for (unsigned i = 0; i < SOURCES; i++) {
         w->sources[i].sent = w->sources[i].received = 0;
         w->sources[i].proven = false;
     }
 }
 
-static void set_up(void)
+static void begin(void)
 {
-    const struct server_config c = config();
-    const size_t size = (server_size(&c) + 63) / 64 * 64;
-    still_open(&still, size + sizeof *w);
-    server = still.at;
-    w = (struct world *)((char *)still.at + size);
+    struct still *still = &stills[large];
+    const size_t size = (server_size(config()) + 63) / 64 * 64;
+    const bool first = still->at == NULL;
+    if (first)
+        still_open(still, size + sizeof *w);
+    server = still->at;
+    w = (struct world *)((char *)still->at + size);
+    if (!first) {
+        still_restore(still);
+        return;
+    }
     w->now = VTIME_S(1000);
     for (unsigned i = 0; i < SOURCES; i++)
         w->sources[i].addr = source_addr(i);
     start();
-    still_keep(&still);
+    still_keep(still);
 }
 
 /* ---- what leaves ---- */
@@ -157,14 +169,13 @@ static void learn(struct source *s, const struct frame *f)
 
 static void drain(void)
 {
-    const struct server_config c = config();
     struct server_out out;
     unsigned count = 0;
     while (server_poll(server, w->now, &out)) {
         struct frame f;
         struct source *s = source_at(&out.to);
         FUZZ_CHECK(++count < 4096);
-        FUZZ_CHECK(s != NULL && out.socket < c.socket_count);
+        FUZZ_CHECK(s != NULL && out.socket < config()->socket_count);
         FUZZ_CHECK(out.size > 0 && out.size <= DATAGRAM_BYTES_MAX);
         FUZZ_CHECK(codec_decode(&w->codec, out.bytes, out.size, &f) == DECODE_OK);
         s->received += out.size + header_of(&s->addr);
@@ -209,9 +220,8 @@ static void note_proof(struct source *s, const uint8_t *at, size_t size)
 
 static void input(struct source *s, unsigned socket, const uint8_t *at, size_t size)
 {
-    const struct server_config c = config();
     const unsigned v6 = s->addr.family == ADDR_V6 ? 2 : 0;
-    const struct addr local = c.addresses[v6 ? 2 : socket / 2 % 2], none = {0};
+    const struct addr local = config()->addresses[v6 ? 2 : socket / 2 % 2], none = {0};
     if (++w->datagrams > INPUT_DATAGRAMS_MAX)
         return;
     if (size > sizeof w->newest)
@@ -318,9 +328,8 @@ static void do_frame(const struct record *r)
 }
 
 /* A client that keeps to the protocol, one step. */
-static void do_step(const struct record *r)
+static void do_step(struct source *s, const struct record *r)
 {
-    struct source *s = &w->sources[r->head[0] % SOURCES];
     const unsigned what = r->head[1] % 8, known = r->head[1] / 8 % KNOWN;
     struct frame f = {.kind = FRAME_REGISTER};
     switch (what) {
@@ -345,7 +354,7 @@ static void do_step(const struct record *r)
         memcpy(f.relay.secret, s->secret, SECRET_BYTES);
         break;
     default:
-        f.reg = (struct frame_register){.token = (uint64_t)(++s->token) << 8 | r->head[0],
+        f.reg = (struct frame_register){.token = (uint64_t)++s->token << 8 | r->head[0],
                                         .form = FORM_ROOM,
                                         .room = 1 + known % 2,
                                         .share_count = SHARES_MAX,
@@ -417,7 +426,11 @@ static void run(const struct record *r)
         drain();
         break;
     case SERVER_STEP:
-        do_step(r);
+        do_step(&w->sources[r->head[0] % SOURCES], r);
+        break;
+    case SERVER_CROWD:
+        for (unsigned i = 0; i < 2U * r->head[2]; i++) /* Register and echo */
+            do_step(&w->sources[(r->head[0] + i / 2) % SOURCES], r);
         break;
     case SERVER_OPERATIONS:
         break;
@@ -428,13 +441,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size)
 {
     struct record r;
     struct server_stat stats[SERVER_STATS_MAX];
-    if (server == NULL)
-        set_up();
-    still_restore(&still);
-    if (size > 0) { /* where to begin: here always in the same place */
-        at++;
-        size--;
-    }
+    if (size == 0)
+        return 0;
+    large = at[0] % 2;
+    begin();
+    at++;
+    size--;
     while (record_next(&at, &size, &r))
         run(&r);
     FUZZ_CHECK(server_stats(server, stats) <= SERVER_STATS_MAX);

@@ -22,9 +22,21 @@ static void ring_put(struct hand_datagram ring[static HAND_RING], unsigned *coun
     memcpy(d->bytes, at, d->size);
 }
 
-static struct addr mask(const struct addr *a, uint64_t token)
+/* Where a packet of this socket to that port of the server's seems to come from. */
+static struct addr seen_as(struct hand *h, uint16_t socket, uint16_t port)
 {
-    return addr_mask(a, token);
+    unsigned i = 0;
+    if (h->nat == NAT_OF_NOBODY)
+        return addr_v4(198, 51, 100, 10, (uint16_t)(5000 + socket));
+    while (i < h->mapping_count && i < HAND_MAPPINGS_MAX &&
+           (h->mappings[i].socket != socket || h->mappings[i].port != port))
+        i++;
+    if (i == h->mapping_count || i == HAND_MAPPINGS_MAX) {
+        i = h->mapping_count++ % HAND_MAPPINGS_MAX;
+        h->mappings[i].socket = socket;
+        h->mappings[i].port = port;
+    }
+    return addr_v4(198, 51, 100, 10, (uint16_t)(20000 + (h->nat == NAT_OF_COUNTING ? i : i * 7919 % 40000)));
 }
 
 static void server_gets_register(struct hand *h, uint16_t socket, const struct frame_register *r)
@@ -39,7 +51,7 @@ static void server_gets_register(struct hand *h, uint16_t socket, const struct f
         f.registered.room = 7;
     hand_serve(h, &f, HAND_TOKEN | HAND_SECRET | HAND_OBSERVED | HAND_ALTERNATE, socket);
     if (r->has_secret && h->habits & HABIT_INTRODUCE && !h->running)
-        hand_introduce(h);
+        hand_introduce(h, 0);
 }
 
 static void server_gets_link(struct hand *h, uint16_t socket, const struct frame_link *l)
@@ -51,12 +63,21 @@ static void server_gets_link(struct hand *h, uint16_t socket, const struct frame
     hand_serve(h, &f, HAND_PROOF | HAND_LINK | HAND_OBSERVED, socket);
 }
 
-static void server_gets_probe(struct hand *h, uint16_t socket, const struct frame_probe *p)
+/* `at`: which of its addresses was asked. An answer from elsewhere comes through to who is behind no NAT. */
+static void server_gets_probe(struct hand *h, uint16_t socket, const struct frame_probe *p, const struct addr *at)
 {
-    struct frame f = {.kind = FRAME_PROBED};
+    struct frame f = {.kind = FRAME_PROBED, .probed = {.token = p->token}};
+    const struct addr server = h->server;
     h->probe = p->token;
-    if (h->habits & HABIT_REGISTER && p->from == PROBE_FROM_SAME)
-        hand_serve(h, &f, HAND_TOKEN | HAND_OBSERVED, socket);
+    if (!(h->habits & HABIT_REGISTER) || (p->from != PROBE_FROM_SAME && h->nat != NAT_OF_NOBODY))
+        return;
+    const struct addr seen = seen_as(h, socket, at->port);
+    f.probed.observed = addr_mask(&seen, p->token);
+    h->server = *at;
+    if (p->from != PROBE_FROM_SAME)
+        h->server.port = at->port == 41414 ? 41415 : 41414;
+    hand_serve(h, &f, 0, socket);
+    h->server = server;
 }
 
 static void note_packet(struct hand *h, uint64_t counter)
@@ -68,6 +89,18 @@ static void note_packet(struct hand *h, uint64_t counter)
     } else if (h->seen_largest - counter < 64) {
         h->seen_before |= 1ULL << (h->seen_largest - counter);
     }
+}
+
+/* The other's part in a try to guess ports: it has some of its own to tell. */
+static void answer_aim(struct hand *h, const struct frame *f, enum hand_way way)
+{
+    struct frame aim = {.kind = FRAME_AIM,
+                        .aim = {.attempt = f->aim.attempt, .address = h->peer, .stride = 1, .count = 16}};
+    uint8_t plain[128];
+    if (!(h->habits & HABIT_ANSWER) || f->aim.stop)
+        return;
+    aim.aim.count = h->nat == NAT_OF_DICE && f->aim.attempt % 2 == 1 ? 0 : 16;
+    hand_say(h, way, 0, plain, codec_encode_inner(&aim, plain, sizeof plain));
 }
 
 static void peer_gets_frame(struct hand *h, const struct frame *f, enum hand_way way)
@@ -82,6 +115,7 @@ static void peer_gets_frame(struct hand *h, const struct frame *f, enum hand_way
         }
     } else if (f->kind == FRAME_AIM) {
         h->attempt = f->aim.attempt;
+        answer_aim(h, f, way);
     }
     if (f->kind != FRAME_PUNCH && f->kind != FRAME_ACK && f->kind != FRAME_LEAVE)
         h->ack_due = true;
@@ -94,6 +128,11 @@ static void say_first(struct hand *h)
                       .offer = {.generation = ++h->generation, .name_size = 3, .name = "bob", .candidate_count = 1}};
     f.offer.candidates[0] = (struct candidate){.address = h->peer, .kind = CANDIDATE_HOST};
     f.offer.server_rtt_us = 40000;
+    if (h->nat != NAT_OF_NOBODY) {
+        f.offer.candidates[0].kind = CANDIDATE_OBSERVED;
+        f.offer.mapping = f.offer.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT;
+        f.offer.ports = h->nat == NAT_OF_COUNTING ? NAT_PORTS_SEQUENTIAL : NAT_PORTS_RANDOM;
+    }
     uint8_t plain[PLAIN_BYTES_MAX];
     size_t size = codec_encode_inner(&f, plain, sizeof plain);
     hand_say(h, WAY_SIGNAL, TWIST_ENVELOPE | TWIST_ACK, plain, size);
@@ -125,7 +164,7 @@ static void peer_gets_datagram(struct hand *h, const uint8_t *at, size_t size, e
         hand_say(h, way, TWIST_ACK, NULL, 0);
 }
 
-static void server_gets(struct hand *h, uint16_t socket, const uint8_t *at, size_t size)
+static void server_gets(struct hand *h, uint16_t socket, const struct addr *at_server, const uint8_t *at, size_t size)
 {
     struct frame f;
     uint8_t inside[DATAGRAM_BYTES_MAX];
@@ -138,7 +177,7 @@ static void server_gets(struct hand *h, uint16_t socket, const uint8_t *at, size
         server_gets_link(h, socket, &f.link);
         break;
     case FRAME_PROBE:
-        server_gets_probe(h, socket, &f.probe);
+        server_gets_probe(h, socket, &f.probe, at_server);
         break;
     case FRAME_SIGNAL:
         memcpy(inside, f.signal.datagram.at, f.signal.datagram.size);
@@ -175,12 +214,15 @@ static void carry_out_send(struct hand *h, const struct engine_out *out)
     h->packets++;
     ring_put(h->sent, &h->sent_count, out->socket, &out->to, bytes, out->size);
     if (is_server(h, &out->to)) {
-        server_gets(h, out->socket, bytes, out->size);
-    } else if (f.kind == FRAME_SEALED && addr_equal(&out->to, &h->peer)) {
+        server_gets(h, out->socket, &out->to, bytes, out->size);
+    } else if (f.kind == FRAME_SEALED && h->nat == NAT_OF_NOBODY && addr_equal(&out->to, &h->peer)) {
         h->direct_socket = out->socket;
         peer_gets_datagram(h, bytes, out->size, WAY_DIRECT);
+    } else if (f.kind == FRAME_PROBE) {
+        if (addr_ip_equal(&out->to, &h->server))
+            server_gets_probe(h, out->socket, &f.probe, &out->to);
     } else {
-        FUZZ_CHECK(f.kind == FRAME_SEALED || f.kind == FRAME_PROBE); /* nothing else goes to strangers */
+        FUZZ_CHECK(f.kind == FRAME_SEALED); /* nothing else goes to strangers */
     }
 }
 
@@ -188,7 +230,9 @@ static void learn_keyword(struct hand *h, const struct keyword *k)
 {
     uint8_t ci[KEYWORD_CI_MAX];
     const struct cpace_part prs = {k->normal, k->size}, channel = {ci, keyword_ci(k, ci)}, sid = {NULL, 0};
+    const struct cpace_part wrong = {(const uint8_t *)"wrong", 5};
     FUZZ_CHECK(cpace_generator(h->generator, &prs, &channel, &sid));
+    FUZZ_CHECK(cpace_generator(h->wrong_generator, &wrong, &channel, &sid));
 }
 
 static void carry_out_event(struct hand *h, const struct engine_event *event)
@@ -310,9 +354,9 @@ void hand_input(struct hand *h, uint16_t socket, const struct addr *from, const 
     hand_drain(h);
 }
 
-static void patch(struct hand *h, struct frame *f, unsigned what)
+static void patch(struct hand *h, struct frame *f, unsigned what, uint16_t socket)
 {
-    const struct addr seen = addr_v4(198, 51, 100, 10, 5000);
+    const struct addr seen = seen_as(h, socket, h->server.port);
     switch (f->kind) {
     case FRAME_REGISTERED:
         if (what & HAND_TOKEN)
@@ -329,7 +373,7 @@ static void patch(struct hand *h, struct frame *f, unsigned what)
             f->registered.cookie_size = COOKIE_BYTES;
         }
         if (what & HAND_OBSERVED)
-            f->registered.observed = mask(&seen, f->registered.token);
+            f->registered.observed = addr_mask(&seen, f->registered.token);
         if (what & HAND_ALTERNATE)
             f->registered.alternate = (struct addr){.port = 41415};
         break;
@@ -345,11 +389,11 @@ static void patch(struct hand *h, struct frame *f, unsigned what)
         if (what & HAND_TOKEN)
             f->probed.token = h->probe;
         if (what & HAND_OBSERVED)
-            f->probed.observed = mask(&seen, f->probed.token);
+            f->probed.observed = addr_mask(&seen, f->probed.token);
         break;
     case FRAME_PEER_INFO:
         if (what & HAND_HANDLE)
-            f->peer_info.handle = 99;
+            f->peer_info.handle = h->peer_handle + (h->peer_handle == 0);
         if (what & HAND_POINT && h->newest.share_count > 0)
             memcpy(f->peer_info.own_point, h->newest.shares[f->peer_info.own_point[0] % h->newest.share_count].point,
                    CPACE_POINT_BYTES);
@@ -358,7 +402,7 @@ static void patch(struct hand *h, struct frame *f, unsigned what)
         f->signal.has_secret = false;
         f->signal.proof = what & HAND_PROOF ? h->proof + (h->proof == 0) : f->signal.proof + (f->signal.proof == 0);
         if (what & HAND_HANDLE)
-            f->signal.handle = 99;
+            f->signal.handle = h->peer_handle + (h->peer_handle == 0);
         if (what & HAND_POINT)
             memcpy(f->signal.point, h->share.point, CPACE_POINT_BYTES);
         break;
@@ -378,7 +422,7 @@ static void patch(struct hand *h, struct frame *f, unsigned what)
         if (what & HAND_OBSERVED) {
             uint64_t token;
             memcpy(&token, f->linked.token, sizeof token);
-            f->linked.observed = mask(&h->peer, token);
+            f->linked.observed = addr_mask(&h->peer, token);
         }
         break;
     case FRAME_LEAVE:
@@ -393,24 +437,30 @@ static void patch(struct hand *h, struct frame *f, unsigned what)
 void hand_serve(struct hand *h, struct frame *f, unsigned what, uint16_t socket)
 {
     uint8_t bytes[DATAGRAM_BYTES_MAX];
-    patch(h, f, what);
+    patch(h, f, what, socket);
     size_t size = codec_encode(f, bytes, sizeof bytes);
     socket = open_socket(h, socket);
     if (size > 0 && h->sockets[socket].open)
         put_in(h, socket, &h->server, bytes, size);
 }
 
-void hand_introduce(struct hand *h)
+static size_t unused_share(const struct hand *h)
 {
-    struct frame f = {.kind = FRAME_PEER_INFO};
-    unsigned which = 0;
+    size_t which = 0;
     while (which < h->newest.share_count &&
            memcmp(h->newest.shares[which].point, h->used_point, CPACE_POINT_BYTES) == 0)
         which++;
+    return which;
+}
+
+void hand_introduce(struct hand *h, unsigned how)
+{
+    const size_t which = unused_share(h);
+    struct frame f = {.kind = FRAME_PEER_INFO};
     if (which == h->newest.share_count)
         return;
     const struct share_public theirs = h->newest.shares[which];
-    cpace_share(&h->rng, h->generator, h->scalar, h->share.point);
+    cpace_share(&h->rng, how & RUN_WRONG ? h->wrong_generator : h->generator, h->scalar, h->share.point);
     rng_bytes(&h->rng, h->nonce, sizeof h->nonce);
     seal_commit(h->share.commitment, h->nonce);
     memcpy(h->used_point, theirs.point, CPACE_POINT_BYTES);
@@ -419,15 +469,23 @@ void hand_introduce(struct hand *h)
     const struct cpace_part sid = {NULL, 0}, own = {h->share.commitment, 32}, other = {theirs.commitment, 32};
     if (!cpace_finish(&result, h->scalar, &sid, h->share.point, &own, theirs.point, &other))
         return;
+    memcpy(h->before_key, h->seal.same_key, sizeof h->before_key);
+    h->before_side = h->seal.side;
+    memcpy(h->run_id, result.sid_output, sizeof h->run_id);
     seal_init(&h->seal, &result, h->now);
+    h->how = how;
     h->running = true;
-    h->opened = h->said_first = h->ack_due = false;
+    h->opened = h->ack_due = false;
+    h->said_first = (how & RUN_SILENT) != 0;
     h->seen_largest = h->seen_before = h->stream_end = h->challenge = 0;
     h->link = 0;
+    if (!(how & RUN_HANDLE) || h->peer_handle == 0)
+        h->peer_handle++;
     memcpy(f.peer_info.own_point, theirs.point, CPACE_POINT_BYTES);
-    f.peer_info.share = h->share;
-    f.peer_info.handle = 99;
+    f.peer_info.share = how & RUN_REFLECTED ? theirs : h->share;
     hand_serve(h, &f, HAND_HANDLE, h->server_socket);
+    if (how & (RUN_WRONG | RUN_FIRST) && !h->said_first)
+        say_first(h);
 }
 
 /* ---- packets of the session ---- */
@@ -504,6 +562,10 @@ static size_t put_plain(struct hand *h, unsigned how, const uint8_t *plain, size
     if (how & TWIST_ENVELOPE) {
         struct frame f = {.kind = FRAME_ENVELOPE};
         memcpy(f.envelope.nonce, h->nonce, sizeof h->nonce);
+        f.envelope.same_count = (h->how & RUN_SAME) != 0;
+        f.envelope.same[0] = seal_same_tag(h->before_key, h->before_side, false, h->run_id);
+        f.envelope.pending_count = (h->how & RUN_PENDING) != 0;
+        f.envelope.pending[0] = seal_same_tag(h->before_key, h->before_side, true, h->run_id);
         used += codec_encode_inner(&f, ret, room);
     }
     if (how & TWIST_ACK)
@@ -606,12 +668,14 @@ void hand_begin(struct hand *h, void *engine, const struct hand_beginning *b)
                        .server = addr_v4(203, 0, 113, 1, 41414),
                        .peer = addr_v4(198, 51, 100, 11, 5001),
                        .elsewhere = addr_v4(192, 0, 2, 33, 5002),
+                       .nat = b->nat,
                        .habits = b->meets ? HABITS_ALL : 0};
     rng_init(&h->rng, own_seed);
     if (b->keyword != NULL)
         learn_keyword(h, &config.keyword);
     engine_init(h->e, &config, seed, h->now);
-    struct addr interfaces[2] = {addr_v4(198, 51, 100, 10, 0)}, servers[2] = {h->server};
+    struct addr interfaces[2] = {b->nat == NAT_OF_NOBODY ? addr_v4(198, 51, 100, 10, 0) : addr_v4(10, 0, 0, 5, 0)};
+    struct addr servers[2] = {h->server};
     FUZZ_CHECK(addr_parse(&interfaces[1], "[2001:db8::10]:0") && addr_parse(&servers[1], "[2001:db8::1]:41414"));
     hand_command(h, &(struct engine_command){.kind = COMMAND_INTERFACES, .addrs = interfaces, .addr_count = 2});
     hand_servers(h, servers, 2);

@@ -41,7 +41,24 @@ enum hand_twist { /* of a packet of the session */
     TWIST_TWICE = 128,
 };
 
+enum hand_run { /* what is special about a run */
+    RUN_WRONG = 1,      /* another keyword */
+    RUN_SAME = 2,       /* of the process that had the run before: that was a session */
+    RUN_PENDING = 4,    /* the same, and it goes on */
+    RUN_FIRST = 8,      /* the peer does not wait for the engine's first packet */
+    RUN_HANDLE = 16,    /* with the handle of the one before */
+    RUN_SILENT = 32,    /* the peer sends no first packet: the script does */
+    RUN_REFLECTED = 64, /* with the engine's own share */
+};
+
 enum { HAND_RING = 16, HAND_SOCKETS_MAX = ENGINE_SOCKETS_MAX, HAND_SERVERS_MAX = 16 };
+
+enum hand_nat { /* what is between the engine and the rest */
+    NAT_OF_NOBODY,
+    NAT_OF_COUNTING, /* a new port, the next one, for each destination; only who was asked may answer */
+    NAT_OF_DICE,     /* the same, any port */
+};
+enum { HAND_MAPPINGS_MAX = 64 };
 
 struct hand_datagram {
     uint16_t    socket, size;
@@ -58,7 +75,12 @@ struct hand {
     unsigned    habits;
     struct rng  rng;
     struct codec codec, inner_codec;
-    uint8_t     generator[CPACE_POINT_BYTES];
+    uint8_t     generator[CPACE_POINT_BYTES], wrong_generator[CPACE_POINT_BYTES];
+    enum hand_nat nat; /* of the engine, and the peer says it has the same; then nothing comes through directly */
+    struct {
+        uint16_t socket, port;
+    } mappings[HAND_MAPPINGS_MAX];
+    unsigned mapping_count;
 
     /* the shell */
     struct {
@@ -87,6 +109,11 @@ struct hand {
     uint8_t  used_point[CPACE_POINT_BYTES]; /* of the engine's share in the run */
     bool     running, opened, said_first;
     struct seal seal;
+    uint64_t peer_handle;
+    uint8_t  run_id[CPACE_SID_BYTES];
+    unsigned how;                         /* enum hand_run */
+    uint8_t  before_key[SEAL_KEY_BYTES];  /* of the run before: for its same tags */
+    uint8_t  before_side;
     uint64_t seen_largest, seen_before; /* packet numbers: bit i of seen_before is seen_largest - i */
     bool     ack_due;
     uint64_t challenge, stream_end, next_id;
@@ -103,6 +130,7 @@ struct hand_beginning {
     enum relay_policy relay;
     vtime_us          wait_us;
     bool              meets; /* begins with a session */
+    enum hand_nat     nat;
 };
 
 size_t hand_size(void); /* of the memory behind *h, the engine's, zeroed */
@@ -115,8 +143,8 @@ void   hand_input(struct hand *h, uint16_t socket, const struct addr *from, cons
 void   hand_servers(struct hand *h, const struct addr *addrs, size_t count);
 /* From the server; `what` is of enum hand_patch. */
 void   hand_serve(struct hand *h, struct frame *f, unsigned what, uint16_t socket);
-/* A new run of the peer with the engine, if that has a share left. */
-void   hand_introduce(struct hand *h);
+/* A new run of the peer with the engine, if that has a share left; `how` is of enum hand_run. */
+void   hand_introduce(struct hand *h, unsigned how);
 /* Inner frames from the peer; `how` is of enum hand_twist. */
 void   hand_say(struct hand *h, enum hand_way way, unsigned how, const uint8_t *plain, size_t size);
 void   hand_run(struct hand *h, vtime_us duration);

@@ -197,7 +197,7 @@ static void run(const struct record *r)
         do_shell(r);
         break;
     case ENGINE_INTRODUCE:
-        hand_introduce(h);
+        hand_introduce(h, r->head[0]);
         hand_drain(h);
         break;
     case ENGINE_AGAIN:

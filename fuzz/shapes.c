@@ -5,6 +5,7 @@ static const struct fuzz_operation server[SERVER_OPERATIONS] = {
     [SERVER_TIME] = {1, PAYLOAD_NONE, 10},      [SERVER_AGAIN] = {1, PAYLOAD_NONE, 4},
     [SERVER_RESTART] = {0, PAYLOAD_NONE, 1},    [SERVER_ENTROPY] = {0, PAYLOAD_NONE, 1},
     [SERVER_SHUTDOWN] = {0, PAYLOAD_NONE, 1},   [SERVER_STEP] = {2, PAYLOAD_NONE, 30},
+    [SERVER_CROWD] = {3, PAYLOAD_NONE, 3},
 };
 
 static const struct fuzz_operation engine[ENGINE_OPERATIONS] = {

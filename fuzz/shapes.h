@@ -16,6 +16,7 @@ enum server_operation {
     SERVER_ENTROPY,
     SERVER_SHUTDOWN,
     SERVER_STEP,     /* source, what: a client's next honest step: Register and echo, refresh, Link, ... */
+    SERVER_CROWD,    /* first source, what, how many: SERVER_STEP twice for each */
     SERVER_OPERATIONS
 };
 
@@ -27,7 +28,7 @@ enum engine_operation {
     ENGINE_SAY,      /* id, to; text */
     ENGINE_COMMAND,  /* which, argument; text */
     ENGINE_SHELL,    /* which, socket, address: what the shell may report */
-    ENGINE_INTRODUCE,/* the hand's peer and the engine, once more */
+    ENGINE_INTRODUCE, /* how (enum hand_run): the hand's peer and the engine, once more */
     ENGINE_AGAIN,    /* which, from: an older datagram that went to the engine, or its own back to it */
     ENGINE_OPERATIONS
 };
