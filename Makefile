@@ -37,7 +37,7 @@ client_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_clien
 test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,cmocka)
 
 ifeq ($(and $(server_ldlibs),$(client_ldlibs)),)
-ifneq ($(filter-out test demo testbed testbed-down e2e e2e-full deps clean help uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out test fuzz fuzz-minimise coverage demo testbed testbed-down e2e e2e-full deps clean help uninstall,$(or $(MAKECMDGOALS),all)),)
 $(warning some libraries are missing; `make deps` installs them)
 endif
 endif
@@ -209,6 +209,8 @@ help:
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'
 	@echo 'make sim        random worlds by the number: SEED=1 SEEDS=100 or SECONDS=60, JOBS=2 (docs/simulator.md)'
+	@echo 'make fuzz       every harness of fuzz/ for TIME=20 seconds; FUZZ=codec TIME=60: one; ENGINE=afl: AFL++'
+	@echo 'make coverage   which lines run by fuzzing, unit tests and simulation (docs/testing.md)'
 	@echo 'make lint       layering, purity of the cores, format, sizes'
 	@echo 'make tests      the test programs, without running them'
 	@echo 'make picture    docs/hard-nat.svg, from a simulated run'

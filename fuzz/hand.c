@@ -3,7 +3,7 @@
 #include "wire/text.h"
 #include "wire/varint.h"
 
-enum { POLLS_MAX = 20000, WAKES_MAX = 3000, PACKETS_MAX = 12000, WAKES_EACH_MAX = 400 };
+enum { POLLS_MAX = 20000, WAKES_MAX = 1000, PACKETS_MAX = 3000, WAKES_EACH_MAX = 200 };
 
 size_t hand_size(void)
 {
@@ -565,7 +565,7 @@ static size_t put_plain(struct hand *h, unsigned how, const uint8_t *plain, size
         f.envelope.same_count = (h->how & RUN_SAME) != 0;
         f.envelope.same[0] = seal_same_tag(h->before_key, h->before_side, false, h->run_id);
         f.envelope.pending_count = (h->how & RUN_PENDING) != 0;
-        f.envelope.pending[0] = seal_same_tag(h->before_key, h->before_side, true, h->run_id);
+        f.envelope.pending[0] = seal_same_tag(h->before_key, h->before_side, !(h->how & RUN_OVER), h->run_id);
         used += codec_encode_inner(&f, ret, room);
     }
     if (how & TWIST_ACK)

@@ -49,6 +49,7 @@ enum hand_run { /* what is special about a run */
     RUN_HANDLE = 16,    /* with the handle of the one before */
     RUN_SILENT = 32,    /* the peer sends no first packet: the script does */
     RUN_REFLECTED = 64, /* with the engine's own share */
+    RUN_OVER = 128,     /* with RUN_PENDING: the run before is over for the peer */
 };
 
 enum { HAND_RING = 16, HAND_SOCKETS_MAX = ENGINE_SOCKETS_MAX, HAND_SERVERS_MAX = 16 };

@@ -39,7 +39,7 @@ begin_corpus() {
 
 run_libfuzzer() {
     local target=$1 log=build/fuzz-log/$1.libfuzzer
-    ASAN_OPTIONS=symbolize=1 nice -n 19 "build/fuzz-clang/fuzz/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 \
+    ASAN_OPTIONS=symbolize=1 nice -n 19 "build/fuzz-clang/fuzz/$target" -max_total_time="$seconds" -timeout=60 -report_slow_units=60 -rss_limit_mb=3000 \
         -max_len="$(size_max_of "$target")" -dict="$(dictionary_of "$target" build/fuzz-clang)" -print_final_stats=1 \
         -artifact_prefix="build/fuzz-found/$target-" "build/fuzz-corpus/$target" >"$log" 2>&1
     local status=$?
