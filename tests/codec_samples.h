@@ -175,8 +175,11 @@ static inline void make_probe_elsewhere(struct frame *f)
 static inline void make_probed_least(struct frame *f)
 {
     f->kind = FRAME_PROBED;
+    static const uint8_t ip[4] = {198, 51, 100, 7};
     f->probed.token = 1;
-    f->probed.observed = addr_v4(198, 51, 100, 7, 40000);
+    f->probed.observed.family = ADDR_V4; /* field by field: an assignment may bring padding along */
+    memcpy(f->probed.observed.ip, ip, sizeof ip);
+    f->probed.observed.port = 40000;
 }
 
 static inline void make_probed_most(struct frame *f)
