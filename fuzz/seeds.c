@@ -78,6 +78,36 @@ static void script_add(struct script *s, uint8_t operation, const uint8_t *head,
     s->size += RECORD_HEAD + head_size + size;
 }
 
+/* ---- golden frames in the middle of something ---- */
+
+static void write_sample(bool inside, const uint8_t *at, size_t size)
+{
+    static struct script s;
+    const uint8_t honest[2] = {5, 0}, join[2] = {8, 0}, other[2] = {9, 0}, right[4] = {0, 0, 0xff, 0};
+    const uint8_t from[4] = {8, 0, 0x5f, 4}, sealed[2] = {WAY_SIGNAL, TWIST_RIGHT}, again[2] = {WAY_DIRECT, 0};
+    write_frame(inside, at, size);
+    if (inside) {
+        s = (struct script){.target = "sealed", .size = 1};
+        script_add(&s, ENGINE_SEALED, sealed, sizeof sealed, at, size);
+        script_add(&s, ENGINE_TIME, honest, sizeof honest, NULL, 0);
+        script_add(&s, ENGINE_SEALED, again, sizeof again, at, size);
+        script_end(&s);
+        return;
+    }
+    s = (struct script){.target = "server", .size = 1};
+    for (int i = 0; i < 2; i++) { /* Register and echo, of two */
+        script_add(&s, SERVER_STEP, join, sizeof join, NULL, 0);
+        script_add(&s, SERVER_STEP, other, sizeof other, NULL, 0);
+    }
+    script_add(&s, SERVER_FRAME, from, sizeof from, at, size);
+    script_end(&s);
+    s = (struct script){.target = "engine", .size = 1};
+    script_add(&s, ENGINE_TIME, honest, sizeof honest, NULL, 0);
+    script_add(&s, ENGINE_FRAME, right, sizeof right, at, size);
+    script_add(&s, ENGINE_TIME, honest, sizeof honest, NULL, 0);
+    script_end(&s);
+}
+
 /* ---- a meeting ---- */
 
 struct listener {
@@ -175,7 +205,7 @@ int main(int argc, char **argv)
     }
     folder = argv[1];
     mkdir(folder, 0777);
-    seeds_samples(write_frame);
+    seeds_samples(write_sample);
     meet("port-restricted", "port-restricted", 1);
     meet("address-restricted", "symmetric", 2);
     meet("symmetric", "symmetric", 3);
