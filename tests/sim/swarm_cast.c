@@ -226,12 +226,20 @@ enum hope swarm_hope(const struct swarm_person *a, const struct swarm_person *b)
     return hope_of_chains(&a->at, &b->at, share_outer);
 }
 
+static bool may_be_poisoned(const struct swarm_place *at)
+{
+    return (at->kind->config && at->kind->config->open_input) || (at->outer && at->outer->config->open_input);
+}
+
 enum engine_path swarm_best(const struct swarm_person *a, const struct swarm_person *b)
 {
-    bool never = a->relay == RELAY_NEVER || b->relay == RELAY_NEVER;
+    bool never = a->relay == RELAY_NEVER || b->relay == RELAY_NEVER, both_v6 = a->at.has_v6 && b->at.has_v6;
     if (swarm_hope(a, b) != HOPE_DIRECT)
         return never ? PATH_NONE : PATH_RELAY;
     if (a->at.lan == b->at.lan)
         return a->at.is_private ? PATH_LAN : PATH_DIRECT;
+    /* A poisoned port stays so while both keep trying on the same sockets. */
+    if (!both_v6 && (may_be_poisoned(&a->at) || may_be_poisoned(&b->at)))
+        return never ? PATH_NONE : PATH_RELAY;
     return PATH_DIRECT;
 }

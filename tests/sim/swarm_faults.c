@@ -3,6 +3,7 @@
 
 #include "swarm_parts.h"
 
+#define FAR_US  VTIME_S(40)
 #define LEAP_US VTIME_S(2) /* from here on it is one: less is a machine that is busy */
 
 static struct swarm_person *anybody(struct swarm *x)
@@ -161,25 +162,37 @@ static void happen_sleep(struct swarm *x, struct swarm_person *p)
     p->wakes_at = x->s->w->now + VTIME_S(1) + swarm_roll(x, VTIME_S(swarm_roll(x, 4) ? 15 : 60));
 }
 
-/* What others saw a moment ago is long ago for this one. Of two in a lost run one then shows its token (protocol, s5
- * "Again") when the other does not do so yet, and the server takes them for strangers. */
-static vtime_us leap(struct swarm *x)
+/* Both ends remember for ten minutes what has been shown in a run that only one of them took for confirmed (protocol,
+ * s5, "The same two processes twice"). Whoever leaps so far may show a message twice, and that is known. */
+static bool is_waiting(const struct swarm *x, const struct swarm_person *p)
 {
-    static const vtime_us most[] = {VTIME_S(2), VTIME_S(40), VTIME_S(700), VTIME_S(24 * 3600)};
-    vtime_us us = 1 + swarm_roll(x, most[swarm_roll(x, 4)]);
+    for (int i = 0; i < x->count; i++) {
+        const struct swarm_person *q = &x->people[i];
+        if (q->group == p->group && q->c && engine_undelivered(q->c->e) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* What others saw a moment ago is long ago for this one. Of two in a lost run one then shows its token (protocol, s5,
+ * "Again") when the other does not do so yet, and the server takes them for strangers. */
+static void leap(struct swarm *x, int host, vtime_us us)
+{
     x->has_leapt = x->has_leapt || us > LEAP_US;
-    return us;
+    world_jump(x->s->w, host, us);
 }
 
 static void happen_jump(struct swarm *x, struct swarm_person *p)
 {
+    static const vtime_us most[] = {VTIME_S(2), VTIME_S(40), VTIME_S(700), VTIME_S(24 * 3600)};
+    vtime_us us = 1 + swarm_roll(x, most[swarm_roll(x, 4)]);
     if (swarm_roll(x, 6) == 0 && x->server_at == 0) {
-        world_jump(x->s->w, x->s->server->host, leap(x));
+        leap(x, x->s->server->host, us);
         return;
     }
-    if (!swarm_is_up(p))
+    if (!swarm_is_up(p) || (us > FAR_US && is_waiting(x, p)))
         return;
-    world_jump(x->s->w, p->at.host, leap(x));
+    leap(x, p->at.host, us);
     if (swarm_roll(x, 2))
         sim_client_woke(p->c);
 }
