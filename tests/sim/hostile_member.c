@@ -180,7 +180,7 @@ void hostile_member_text(struct hostile_member *m, struct hostile_run *run, cons
     static uint8_t stream[TEXT_BYTES_MAX + 32];
     struct sim_client_watcher watcher = judge_watcher(m->s->judge);
     size_t size = strlen(text), used, done = 0;
-    uint64_t id = ++run->next_id;
+    uint64_t id = ++m->next_id;
     watcher.on_said(watcher.context, m->mask, id, 0, (const uint8_t *)text, size);
     used = varint_put(stream, sizeof stream, id);
     used += varint_put(stream + used, sizeof stream - used, size);

@@ -37,6 +37,7 @@ struct hostile_member {
     unsigned share_count;
     vtime_us register_at;
     uint64_t refused, introduced;
+    uint64_t next_id; /* of its messages, whoever they are for */
 
     struct hostile_run *runs; /* MEMBER_RUNS_MAX */
     uint32_t next_number; /* of peers, as the judge knows them */

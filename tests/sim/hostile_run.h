@@ -30,7 +30,7 @@ struct hostile_run {
     struct received received;
     struct inbox inbox;
     uint64_t credit, receipt; /* theirs */
-    uint64_t stream_end, next_id; /* ours */
+    uint64_t stream_end;      /* ours */
     bool left;
     uint32_t number; /* 0: not known yet */
     uint64_t packets, frames[FRAME_KINDS]; /* what came */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,8 +102,10 @@ static void start(struct worker *w, double began, int to)
         perror("fork");
         exit(2);
     }
-    if (w->pid == 0)
+    if (w->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* whoever stops us stops them */
         work(w->next, began, to);
+    }
 }
 
 static void add(struct total *t, const struct report *report)
