@@ -2,6 +2,7 @@
  * it:
  *   - one share serves two runs, or one key seals two packets with one number;
  *   - strangers, the server among them, get more runs out of a process than its stock allows: each is a guess;
+ *   - a packet of a session opens twice;
  *   - with --relay only a datagram goes to somebody else than the server;
  *   - an address gets packets at more ports than a hard try may use, or more new ones in a second;
  *   - an address that only liars name gets more than checks of candidates;
@@ -46,6 +47,11 @@ struct target {
     uint8_t ports[65536 / 8];
 };
 
+struct seen { /* digests of packets that were delivered: a hash table, 0 is free */
+    uint64_t *places;
+    size_t count, size; /* a power of 2 */
+};
+
 struct process {
     const struct sim_client *c; /* NULL: not an engine */
     const char *keyword;
@@ -56,7 +62,9 @@ struct process {
     struct target **targets;
     int run_count, sealing_count, target_count;
     unsigned introduction_next, guesses;
-    vtime_us second; /* the one that is counted */
+    struct seen seen;
+    uint64_t repeated; /* packets that were delivered before */
+    vtime_us second;   /* the one that is counted */
     unsigned new_ports, victim_packets;
 };
 
@@ -94,6 +102,14 @@ void swarm_audit_add(struct swarm_audit *a, int actor, const struct sim_client *
 static struct process *process_of(struct swarm_audit *a, int actor)
 {
     return actor >= 0 && actor < a->actor_count && a->of_actor[actor] >= 0 ? &a->processes[a->of_actor[actor]] : NULL;
+}
+
+static const struct process *process_of_client(const struct swarm_audit *a, const struct sim_client *c)
+{
+    int i = a->process_count - 1;
+    while (a->processes[i].c != c)
+        i--;
+    return &a->processes[i];
 }
 
 /* ---- shares ---- */
@@ -198,6 +214,61 @@ static void check_sealing(struct swarm_audit *a, struct process *p, const struct
     *s = (struct sealing){f->session, f->counter, f->epoch, digest};
 }
 
+/* ---- replay ---- */
+
+static uint64_t long_digest_of(const struct packet *p)
+{
+    uint64_t h = 14695981039346656037U, word;
+    for (size_t i = 0; i < p->size; i += sizeof word) {
+        word = 0;
+        memcpy(&word, p->bytes + i, p->size - i < sizeof word ? p->size - i : sizeof word);
+        h = (h ^ word) * 1099511628211U;
+        h ^= h >> 29;
+    }
+    return h ? h : 1;
+}
+
+static bool seen_put(uint64_t *places, size_t size, uint64_t digest)
+{
+    size_t at = digest & (size - 1);
+    while (places[at] != 0 && places[at] != digest)
+        at = (at + 1) & (size - 1);
+    bool is_new = places[at] == 0;
+    places[at] = digest;
+    return is_new;
+}
+
+/* False: it was there. */
+static bool seen_add(struct seen *s, uint64_t digest)
+{
+    if (2 * (s->count + 1) > s->size) {
+        size_t size = s->size ? 2 * s->size : 64;
+        uint64_t *places = calloc(size, sizeof *places);
+        assert(places);
+        for (size_t i = 0; i < s->size; i++)
+            if (s->places[i])
+                seen_put(places, size, s->places[i]);
+        free(s->places);
+        s->places = places;
+        s->size = size;
+    }
+    bool is_new = seen_put(s->places, s->size, digest);
+    s->count += is_new;
+    return is_new;
+}
+
+/* The same packet opens once: of n that are delivered all but one are counted as something else. */
+static void check_replays(const struct swarm_audit *a, const struct process *p)
+{
+    if (p->repeated == 0 || p->c->actor < 0 || p->c->config.relay == RELAY_ONLY) /* which does not look at them */
+        return;
+    uint64_t refused = sim_client_stat(p->c, "packets_replayed") + sim_client_stat(p->c, "packets_forged") +
+                       sim_client_stat(p->c, "datagrams_dropped");
+    if (refused < p->repeated)
+        scene_fail(a->x->s, "%s was sent %llu packets again, and has refused %llu", p->c->label,
+                   (unsigned long long)p->repeated, (unsigned long long)refused);
+}
+
 /* ---- targets ---- */
 
 static bool is_server(const struct swarm_audit *a, const struct addr *to)
@@ -296,8 +367,10 @@ static void audit_sent(struct swarm_audit *a, struct process *p, const struct pa
 static void audit_delivered(struct swarm_audit *a, struct process *p, const struct packet *packet)
 {
     struct frame f;
-    if (!p->c || trace_frame_kind(packet->bytes, packet->size) != FRAME_PEER_INFO ||
-        codec_decode(&a->codec, packet->bytes, packet->size, &f) != DECODE_OK)
+    uint8_t kind = trace_frame_kind(packet->bytes, packet->size);
+    if (p->c && kind == FRAME_SEALED)
+        p->repeated += !seen_add(&p->seen, long_digest_of(packet));
+    if (!p->c || kind != FRAME_PEER_INFO || codec_decode(&a->codec, packet->bytes, packet->size, &f) != DECODE_OK)
         return;
     struct introduction *n = &p->introductions[p->introduction_next++ % INTRODUCTIONS_KEPT];
     memcpy(n->own, f.peer_info.own_point, sizeof n->own);
@@ -347,6 +420,8 @@ void swarm_audit_step(struct swarm_audit *a)
         const struct sim_client *c = a->x->people[i].c;
         if (c && engine_undelivered(c->e) > MAILBOX_MESSAGES)
             scene_fail(a->x->s, "%s keeps %zu messages", c->label, engine_undelivered(c->e));
+        if (c)
+            check_replays(a, process_of_client(a, c));
     }
 }
 
@@ -400,6 +475,7 @@ void swarm_audit_free(struct swarm_audit *a)
         free(p->targets);
         free(p->runs);
         free(p->sealings);
+        free(p->seen.places);
     }
     free(a->processes);
     free(a->of_actor);
