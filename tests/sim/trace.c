@@ -112,11 +112,10 @@ uint8_t trace_frame_kind(const uint8_t *at, size_t size)
 const char *trace_frame_name(uint8_t kind)
 {
     static const char *const names[] = {
-        [2] = "Register", [3] = "Registered", [4] = "PeerInfo", [5] = "Signal", [6] = "Relay",
-        [7] = "Sealed",   [8] = "Punch",      [9] = "Message",  [10] = "Ack",   [11] = "Receipt",
-        [12] = "Credit",  [13] = "Envelope",  [14] = "Offer",   [15] = "Leave", [16] = "Link",
-        [17] = "Linked",  [18] = "Retry",     [19] = "Refused", [20] = "Probe", [21] = "Probed",
-        [22] = "Aim",
+        [2] = "Register", [3] = "Registered", [4] = "PeerInfo", [5] = "Signal",   [6] = "Relay",   [7] = "Sealed",
+        [8] = "Punch",    [9] = "Message",    [10] = "Ack",     [11] = "Receipt", [12] = "Credit", [13] = "Envelope",
+        [14] = "Offer",   [15] = "Leave",     [16] = "Link",    [17] = "Linked",  [18] = "Retry",  [19] = "Refused",
+        [20] = "Probe",   [21] = "Probed",    [22] = "Aim",
     };
     return kind < sizeof names / sizeof *names && names[kind] ? names[kind] : "?";
 }
