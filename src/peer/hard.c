@@ -289,6 +289,9 @@ static void begin_opening(struct engine *e, vtime_us now, struct peer *p, const 
         h->openers = PREDICTED_SOCKETS;
     else if (h->own == FORESIGHT_ONCE)
         h->openers = KEPT_SOCKETS;
+    /* Each takes a place in our own router: three times in TARGET_US, no more. */
+    if (h->technique == TECHNIQUE_BIRTHDAY)
+        hard_target_take(h, now, &h->target)->probes += 3 * HARD_BIRTHDAY_SOCKETS;
     h->deadline = now + (h->technique == TECHNIQUE_BIRTHDAY ? BIRTHDAY_US : AIMED_US) + 3 * hard_both_rtts(e, p);
     h->next_at = now;
     if (!take_sockets(e, h->openers + (h->own == FORESIGHT_NEAR))) {
@@ -375,10 +378,13 @@ static void follow_as_opener(struct engine *e, vtime_us now, struct peer *p)
     }
     if (technique == TECHNIQUE_NONE || !is_consented(e, p, technique) ||
         (technique != TECHNIQUE_CHECKS &&
-         (h->harmed || p->spares || !hard_target_is_open(h, now + CLOSED_SLACK_US, &p->witnessed))))
+         (h->harmed || p->spares || !hard_target_is_open(h, now + CLOSED_SLACK_US, &p->witnessed) ||
+          hard_target_take(h, now, &p->witnessed) == NULL)))
         return;
-    if (h->peer == p)
-        failed(e, now); /* it has given up the one before; those who wait have their turn first */
+    if (h->peer == p && h->technique == TECHNIQUE_BIRTHDAY)
+        end(e); /* it has given up the one before, which is no failure of guesses that never came; */
+    else if (h->peer == p)
+        failed(e, now); /* and those who wait have their turn first */
     else if (h->phase == HARD_IDLE && may_open(p, now))
         begin_opening(e, now, p, &aim);
 }
