@@ -221,6 +221,83 @@ static void test_a_nat_forgets(void **state)
     sample_free(&took);
 }
 
+/* ---- what dies while somebody writes ---- */
+
+static bool is_relayed(struct scene *s, void *context)
+{
+    const struct meeting *m = context;
+    return scene_path(s, m->a, m->b) == PATH_RELAY;
+}
+
+/* Each packet starts the probe timeout anew, so for somebody who never stops it does not come. */
+static void test_a_path_dies_under_somebody_who_writes(void **state)
+{
+    (void)state;
+    for (unsigned gap_ms = 20; gap_ms <= 80; gap_ms += 20)
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct meeting m;
+            struct scene *s = cell("a path dies under somebody who writes", "full-cone", "full-cone", seed);
+            meeting_wait(&m, s, nat_kind_find("full-cone"), nat_kind_find("full-cone"), VTIME_MS(25), VTIME_MS(25));
+            meeting_begin(&m);
+            scene_check(s, meeting_until_direct(&m, VTIME_S(5)) != VTIME_NEVER);
+            world_run_for(s->w, VTIME_S(2));
+            world_block(s->w, m.side[0].home, m.side[1].home, true);
+            vtime_us start = s->w->now;
+            for (; !is_relayed(s, &m) && s->w->now < start + VTIME_S(2); world_run_for(s->w, VTIME_MS(gap_ms)))
+                scene_say(s, m.a, 10);
+            scene_check(s, is_relayed(s, &m));
+            scene_settle(s, m.a, m.b, VTIME_S(10));
+            scene_free(s);
+        }
+}
+
+/* Where one of two direct paths dies, nobody knows of the other: it has not been asked for a while. */
+static void test_two_paths_die_at_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct meeting m;
+        struct scene *s = cell("two paths die at once", "none", "none", seed);
+        m = (struct meeting){.s = s};
+        for (int i = 0; i < 2; i++) {
+            m.side[i].home = scene_home_of(s, VTIME_MS(25), nat_kind_find("none"));
+            scene_add_v6(s, m.side[i].home);
+        }
+        m.a = scene_join(s, m.side[0].home, "ann");
+        world_run_for(s->w, VTIME_S(5));
+        m.b = scene_join(s, m.side[1].home, "bob");
+        scene_meet_by(s, m.a, m.b, PATH_DIRECT, VTIME_S(5));
+        chat(&m, 2, VTIME_S(5));
+        const size_t before = m.a->event_count;
+        world_block(s->w, m.side[0].home, m.side[1].home, true);
+        chat(&m, 0, VTIME_S(5));
+        const struct sim_event *first = sim_client_event(m.a, EVENT_PATH, 0, before, 0);
+        scene_check(s, first && first->e.path == PATH_RELAY);
+        scene_settle(s, m.a, m.b, VTIME_S(10));
+        scene_free(s);
+    }
+}
+
+/* A router that lets strangers' packets into itself gives the port away to one that comes too early. None does in good
+ * weather, however different the ways are: nobody has to try on other ports. */
+static void test_nobody_comes_too_early(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"open-input", "linux", "port-restricted", "firewall"};
+    for (size_t i = 0; i < COUNT(others); i++)
+        for (size_t d = 0; d < sizeof delays / sizeof *delays; d++)
+            for (int swapped = 0; swapped < 2; swapped++) {
+                const char *a = swapped ? others[i] : "open-input", *b = swapped ? "open-input" : others[i];
+                struct meeting m;
+                struct scene *s = cell("nobody comes too early", a, b, 1 + d);
+                meeting_wait(&m, s, nat_kind_find(a), nat_kind_find(b), VTIME_MS(delays[d].a), VTIME_MS(delays[d].b));
+                meeting_begin(&m);
+                scene_check(s, meeting_until_direct(&m, VTIME_S(5)) != VTIME_NEVER);
+                scene_check(s, sim_client_stat(m.a, "punch_attempts") + sim_client_stat(m.b, "punch_attempts") == 0);
+                scene_free(s);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +305,9 @@ int main(void)
         cmocka_unit_test(test_first_datagram_where_a_port_is_learned),
         cmocka_unit_test(test_bad_weather),
         cmocka_unit_test(test_a_nat_forgets),
+        cmocka_unit_test(test_a_path_dies_under_somebody_who_writes),
+        cmocka_unit_test(test_two_paths_die_at_once),
+        cmocka_unit_test(test_nobody_comes_too_early),
     };
     scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);

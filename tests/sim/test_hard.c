@@ -406,6 +406,33 @@ static void test_a_nat_forgets(void **state)
     assert_true(direct * 100 >= runs * 95);
 }
 
+/* A NAT that forgets every quarter of a minute: each time ports are guessed anew, but no more than an address may get.
+ */
+static void test_a_nat_that_forgets_often(void **state)
+{
+    (void)state;
+    enum { GUESSES_MAX = 1900 };
+    for (uint64_t seed = seeds_first(); seed < seeds_first() + seeds_count(2); seed++) {
+        struct meeting m;
+        struct scene *s = run_begin("test_a_nat_that_forgets_often", "port-restricted", "symmetric", seed);
+        unsigned found = 0;
+        wait_for_bob(&m, s, "port-restricted", "symmetric");
+        meeting_begin(&m);
+        scene_check(s, meeting_until_direct(&m, GIVEN_UP_US) != VTIME_NEVER);
+        for (vtime_us end = s->w->now + VTIME_S(570); s->w->now < end;) {
+            found += meeting_is_direct(&m);
+            world_forget(s->w, scene_natbox(s, m.side[1].home));
+            chat(&m, 2, VTIME_S(15));
+        }
+        uint64_t guesses = sim_client_stat(m.a, "punch_probes");
+        print_message("a NAT that forgets often: found %u times, by %llu guesses\n", found,
+                      (unsigned long long)guesses);
+        scene_check(s, found > 1 && guesses <= GUESSES_MAX);
+        scene_settle(s, m.a, m.b, VTIME_S(20));
+        scene_free(s);
+    }
+}
+
 /* ---- other people on a router with few mappings ---- */
 
 #define NEW_FLOWS_FAIL_US VTIME_S(40) /* from the first that does to the last, in a quarter of an hour */
@@ -458,13 +485,10 @@ static void test_bystanders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequential_with_strict),
-        cmocka_unit_test(test_sequential_with_sequential),
-        cmocka_unit_test(test_random_with_strict),
-        cmocka_unit_test(test_what_cannot_be_direct),
-        cmocka_unit_test(test_classification),
-        cmocka_unit_test(test_a_nat_forgets),
-        cmocka_unit_test(test_bystanders),
+        cmocka_unit_test(test_sequential_with_strict),   cmocka_unit_test(test_sequential_with_sequential),
+        cmocka_unit_test(test_random_with_strict),       cmocka_unit_test(test_what_cannot_be_direct),
+        cmocka_unit_test(test_classification),           cmocka_unit_test(test_a_nat_forgets),
+        cmocka_unit_test(test_a_nat_that_forgets_often), cmocka_unit_test(test_bystanders),
     };
     scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
