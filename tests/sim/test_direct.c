@@ -278,24 +278,31 @@ static void test_two_paths_die_at_once(void **state)
     }
 }
 
-/* A router that lets strangers' packets into itself gives the port away to one that comes too early. None does in good
- * weather, however different the ways are: nobody has to try on other ports. */
-static void test_nobody_comes_too_early(void **state)
+/* A router that lets strangers' packets into itself gives the port away to one that comes too early. Half of what the
+ * round trips differ is nearly the whole way where one is near to the server; with some jitter, one in so many comes
+ * too early nevertheless, and others ports have to be tried. */
+static void test_few_come_too_early(void **state)
 {
     (void)state;
-    static const char *const others[] = {"open-input", "linux", "port-restricted", "firewall"};
+    static const char *const others[] = {"open-input", "linux", "port-restricted"};
+    enum { SEEDS = 40, PERCENT_MAX = 2 };
+    unsigned runs = 0, early = 0;
     for (size_t i = 0; i < COUNT(others); i++)
-        for (size_t d = 0; d < sizeof delays / sizeof *delays; d++)
-            for (int swapped = 0; swapped < 2; swapped++) {
-                const char *a = swapped ? others[i] : "open-input", *b = swapped ? "open-input" : others[i];
+        for (int swapped = 0; swapped < 2; swapped++)
+            for (uint64_t seed = 1; seed <= SEEDS; seed++) {
                 struct meeting m;
-                struct scene *s = cell("nobody comes too early", a, b, 1 + d);
-                meeting_wait(&m, s, nat_kind_find(a), nat_kind_find(b), VTIME_MS(delays[d].a), VTIME_MS(delays[d].b));
+                struct scene *s = cell("few come too early", "open-input", others[i], seed);
+                meeting_wait(&m, s, nat_kind_find("open-input"), nat_kind_find(others[i]), VTIME_MS(swapped ? 2 : 120),
+                             VTIME_MS(swapped ? 120 : 2));
+                s->w->weather.jitter_us = VTIME_MS(10);
                 meeting_begin(&m);
-                scene_check(s, meeting_until_direct(&m, VTIME_S(5)) != VTIME_NEVER);
-                scene_check(s, sim_client_stat(m.a, "punch_attempts") + sim_client_stat(m.b, "punch_attempts") == 0);
+                scene_check(s, meeting_until_direct(&m, VTIME_S(30)) != VTIME_NEVER);
+                early += sim_client_stat(m.a, "punch_attempts") + sim_client_stat(m.b, "punch_attempts") > 0;
+                runs++;
                 scene_free(s);
             }
+    print_message("too early: %u of %u\n", early, runs);
+    assert_true(early * 100 <= runs * PERCENT_MAX);
 }
 
 int main(void)
@@ -307,7 +314,7 @@ int main(void)
         cmocka_unit_test(test_a_nat_forgets),
         cmocka_unit_test(test_a_path_dies_under_somebody_who_writes),
         cmocka_unit_test(test_two_paths_die_at_once),
-        cmocka_unit_test(test_nobody_comes_too_early),
+        cmocka_unit_test(test_few_come_too_early),
     };
     scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
