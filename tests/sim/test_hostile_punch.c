@@ -53,6 +53,35 @@ static void test_member_and_server_agree(void **state)
     }
 }
 
+/* Attack: a member lets ann guess for a while, is found, falls silent, and is guessed for again.
+ * Bound: still 1,900 in ten minutes. (It is its own address here, and that of whoever shares it.) */
+static void test_found_and_lost_again(void **state)
+{
+    (void)state;
+    struct lie *t = lie_new(scene_test("found and lost again", 1), STRICT_AND_RANDOM, ANSWERS, NULL, NULL, false);
+    struct addr ann = *world_addr(t->s->w, scene_natbox(t->s, t->a->host), 0);
+    unsigned found = 0;
+    ann.port = world_port(t->s->w, t->a->sockets[ENGINE_SOCKET_V4]);
+    t->m->habits.no_answers = true;
+    for (int i = 0; i < 56; i++) {
+        lie_flood(t, VTIME_S(2));
+        t->m->habits.no_answers = false;
+        t->run->direct = ann;
+        lie_offer(t, t->row->says); /* so that she asks */
+        world_run_for(t->s->w, VTIME_S(3));
+        found += scene_path(t->s, t->a, t->m->mask) == PATH_DIRECT;
+        t->m->habits.no_answers = t->m->habits.no_acks = true;
+        t->run->direct = (struct addr){0};
+        scene_say(t->s, t->a, 100);
+        world_run_for(t->s->w, VTIME_S(5));
+        t->m->habits.no_acks = false;
+    }
+    lie_report(t, "found and lost again");
+    print_message("found %u times\n", found);
+    scene_check(t->s, found > 5 && t->target.packets <= PROBES_MAX + allowed_to_anybody(VTIME_S(600)) + 10 * found);
+    lie_free(t);
+}
+
 struct two {
     struct scene *s;
     struct hostile_server *h;
@@ -313,11 +342,9 @@ int main(void)
 {
     scene_test_filter();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_aims_at_a_third_party),
-        cmocka_unit_test(test_member_and_server_agree),
-        cmocka_unit_test(test_a_server_that_moves_both),
-        cmocka_unit_test(test_a_server_that_lies_about_nats),
-        cmocka_unit_test(test_forged_probed),
+        cmocka_unit_test(test_aims_at_a_third_party),         cmocka_unit_test(test_member_and_server_agree),
+        cmocka_unit_test(test_found_and_lost_again),          cmocka_unit_test(test_a_server_that_moves_both),
+        cmocka_unit_test(test_a_server_that_lies_about_nats), cmocka_unit_test(test_forged_probed),
         cmocka_unit_test(test_answers_from_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
