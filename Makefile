@@ -70,7 +70,7 @@ net_src    := $(sort $(wildcard src/net/*.c))
 server_pure_src := $(sort $(wildcard src/server/core*.c))
 server_src := $(sort $(filter-out $(server_pure_src) src/server/main.c,$(wildcard src/server/*.c)))
 client_src := $(sort $(filter-out src/client/main.c,$(wildcard src/client/*.c)))
-sim_programs := tests/sim/main.c tests/sim/natprobe.c tests/sim/trace_meeting.c
+sim_programs := tests/sim/main.c tests/sim/month.c tests/sim/natprobe.c tests/sim/trace_meeting.c
 sim_src    := $(sort $(filter-out tests/sim/test_%.c $(sim_programs),$(wildcard tests/sim/*.c)))
 test_src   := $(sort $(wildcard tests/test_*.c tests/sim/test_*.c) $(sim_programs))
 
@@ -85,7 +85,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full sim picture format deps install uninstall clean help FORCE
+.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -174,6 +174,18 @@ sim_run = $(B)/tests/sim/main $(if $(STORY),--story $(STORY)) --seed $(or $(SEED
 sim: $(B)/tests/sim/main
 	@$(sim_run)
 
+# Every compiler runs the same worlds, sanitizers or not.
+sim-hash:
+	@scripts/sim-hash.sh $(SEEDS)
+
+# Does anything grow? DAYS=30 of virtual time.
+sim-month: $(B)/tests/sim/month
+	@$< --days $(or $(DAYS),30)
+
+# Bugs that are put in: each must be found within SEEDS=1000.
+sim-mutants:
+	@SEEDS=$(SEEDS) JOBS=$(JOBS) scripts/sim-mutants.sh $(B) $(MUTANTS)
+
 # ---- the picture in the docs: a meeting behind hard NATs, from a simulator's trace ----
 picture_of := port-restricted sequential 1 35 20
 picture: $(B)/tests/sim/trace_meeting
@@ -211,6 +223,7 @@ help:
 	@echo 'make sim        random worlds by the number: SEED=1 SEEDS=100 or SECONDS=60, JOBS=2 (docs/simulator.md)'
 	@echo 'make fuzz       every harness of fuzz/ for TIME=20 seconds; FUZZ=codec TIME=60: one; ENGINE=afl: AFL++'
 	@echo 'make coverage   which lines run by fuzzing, unit tests and simulation (docs/testing.md)'
+	@echo 'make sim-mutants  bugs put in on purpose are found; make sim-hash: every compiler runs the same worlds'
 	@echo 'make lint       layering, purity of the cores, format, sizes'
 	@echo 'make tests      the test programs, without running them'
 	@echo 'make picture    docs/hard-nat.svg, from a simulated run'

@@ -206,6 +206,15 @@ static void carry_out(struct sim_client *c, const struct engine_out *out)
     }
 }
 
+static void events_free(struct sim_client *c)
+{
+    for (size_t i = 0; i < c->event_count; i++) {
+        free((void *)(uintptr_t)c->events[i].e.text);
+        free((void *)(uintptr_t)c->events[i].e.name);
+    }
+    c->event_count = c->written = 0;
+}
+
 static void pump(struct sim_client *c)
 {
     struct engine_out out;
@@ -217,6 +226,8 @@ static void pump(struct sim_client *c)
         } while (write_one(c));
         /* A timer that is due at once calls again at once: once or twice is no harm, for ever is a busy loop. */
     } while (!c->ended && engine_deadline(c->e) <= host_now(c) && ++at_once < AT_ONCE_MAX);
+    if (c->forgets && c->written == c->event_count)
+        events_free(c);
     if (at_once == AT_ONCE_MAX)
         broken(c, "polled dry and its deadline has come: the shell's loop would spin");
     if (c->ended && c->actor >= 0) {
@@ -330,10 +341,7 @@ struct sim_client *sim_client_new(struct world *w, int host, const char *label, 
 
 void sim_client_free(struct sim_client *c)
 {
-    for (size_t i = 0; i < c->event_count; i++) {
-        free((void *)(uintptr_t)c->events[i].e.text);
-        free((void *)(uintptr_t)c->events[i].e.name);
-    }
+    events_free(c);
     free(c->events);
     free(c->e);
     free(c);

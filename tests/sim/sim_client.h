@@ -46,6 +46,7 @@ struct sim_client {
     size_t         event_count, event_cap;
     size_t         written;       /* events before this one have been written if they were messages */
     bool           reader_stalled;
+    bool           forgets; /* keeps no event once it has been looked at: for months */
     uint64_t       next_id;
     vtime_us       started_at, first_sent_at; /* the world's; VTIME_NEVER: not yet */
     uint64_t       sent_count;
