@@ -591,6 +591,21 @@ static size_t put_plain(struct hand *h, unsigned how, const uint8_t *plain, size
     return used + rest.size;
 }
 
+/* Datagrams that had no effect, for whatever reason: a copy of a packet has to be among them. */
+static uint64_t refused(const struct hand *h)
+{
+    static const char *const names[] = {"datagrams_dropped", "server_frames_refused", "packets_forged",
+                                        "packets_replayed", "guesses_wrong"};
+    struct engine_stat stats[ENGINE_STATS_MAX];
+    size_t count = engine_stats(h->e, stats);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < COUNT(names); k++)
+            if (strcmp(stats[i].name, names[k]) == 0)
+                sum += stats[i].value;
+    return sum;
+}
+
 static void send_sealed(struct hand *h, enum hand_way way, const uint8_t *datagram, size_t size)
 {
     struct frame f = {.kind = FRAME_SIGNAL};
@@ -634,8 +649,15 @@ void hand_say(struct hand *h, enum hand_way way, unsigned how, const uint8_t *pl
     f.sealed.ciphertext = (struct bytes){ciphertext, used + SEAL_TAG_BYTES};
     size = codec_encode(&f, bytes, sizeof bytes);
     FUZZ_CHECK(size > 0);
-    for (int times = how & TWIST_TWICE ? 2 : 1; times > 0; times--)
-        send_sealed(h, way, bytes, size);
+    send_sealed(h, way, bytes, size);
+    if (!(how & TWIST_TWICE))
+        return;
+    const uint64_t before = refused(h);
+    const unsigned count = h->to_count;
+    send_sealed(h, way, bytes, size);
+    /* Not even counted is what comes directly to somebody who hides, and a Signal when its introduction is over. */
+    bool counted = way == WAY_RELAY || (way >= WAY_DIRECT && h->relay != RELAY_ONLY);
+    FUZZ_CHECK(!counted || refused(h) > before || h->to_count == count);
 }
 
 /* ---- time ---- */
@@ -669,6 +691,7 @@ void hand_begin(struct hand *h, void *engine, const struct hand_beginning *b)
                        .peer = addr_v4(198, 51, 100, 11, 5001),
                        .elsewhere = addr_v4(192, 0, 2, 33, 5002),
                        .nat = b->nat,
+                       .relay = b->relay,
                        .habits = b->meets ? HABITS_ALL : 0};
     rng_init(&h->rng, own_seed);
     if (b->keyword != NULL)

@@ -74,6 +74,7 @@ struct hand {
     struct addr servers[HAND_SERVERS_MAX]; /* all that the engine has been told */
     unsigned    server_count;
     unsigned    habits;
+    enum relay_policy relay; /* the engine's */
     struct rng  rng;
     struct codec codec, inner_codec;
     uint8_t     generator[CPACE_POINT_BYTES], wrong_generator[CPACE_POINT_BYTES];
