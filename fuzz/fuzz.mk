@@ -32,7 +32,7 @@ fuzz_cores    := $(call objects,$(peer_src) $(server_pure_src))
 
 $(call objects,$(wildcard fuzz/*.c)): common_flags += -I.
 
-.PHONY: fuzz fuzz-programs fuzz-seeds fuzz-minimise coverage
+.PHONY: fuzz fuzz-canary fuzz-programs fuzz-seeds fuzz-minimise coverage
 fuzz-programs: $(fuzz_programs)
 tests: $(fuzz_programs)
 
@@ -93,6 +93,11 @@ else
 	@$(fuzz_clang) $(patsubst %,build/fuzz-clang/fuzz/%,$(FUZZ)) build/fuzz-clang/p2p.dict
 endif
 	@fuzz/run.sh $(ENGINE) $(TIME) $(FUZZ)
+
+# For tests/test_fuzz.sh, where clang is: nothing is installed.
+fuzz-canary:
+	@$(fuzz_clang) build/fuzz-clang/fuzz/canary build/fuzz-clang/p2p.dict
+	@fuzz/run.sh libfuzzer 60 canary
 
 fuzz-seeds: $(B)/fuzz/seeds
 	@mkdir -p build/fuzz-corpus
