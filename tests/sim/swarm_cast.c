@@ -78,8 +78,8 @@ static void live(struct swarm *x, struct swarm_place *at)
     int like = x->count > 0 ? (int)swarm_roll(x, (uint64_t)x->count) : 0;
     if (x->count > 0 && swarm_roll(x, 5) == 0 && live_with(x, at, &x->people[like].at))
         return;
-    *at = (struct swarm_place){
-        .lan = x->count, .box = -1, .cgn = -1, .kind = kind_any(x), .delay_us = VTIME_MS(1 + swarm_roll(x, 120))};
+    *at = (struct swarm_place){.lan = x->count, .box = -1, .cgn = -1, .kind = kind_any(x)};
+    at->delay_us = VTIME_MS(1 + swarm_roll(x, 120));
     if (swarm_roll(x, 6) == 0) {
         live_behind_cgn(x, at);
     } else {

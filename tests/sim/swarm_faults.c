@@ -86,10 +86,13 @@ static void line_changes(struct swarm *x, struct swarm_person *p, bool spike)
         if (line_of(q) == line_of(p))
             *(spike ? &q->spiked_until : &q->slow_until) = until;
     }
-    if (spike)
+    if (spike) {
         world_set_delay(x->s->w, line_of(p), VTIME_MS(200) + swarm_roll(x, VTIME_S(2)));
-    else
-        world_set_rate(x->s->w, line_of(p), 2000 + (uint32_t)swarm_roll(x, 40000), 3000 + up_to(x, 60000));
+        return;
+    }
+    /* Two draws in one call would come in the order that the compiler likes. */
+    uint32_t queue = 3000 + up_to(x, 60000);
+    world_set_rate(x->s->w, line_of(p), 2000 + up_to(x, 40000), queue);
 }
 
 static void happen_block(struct swarm *x)

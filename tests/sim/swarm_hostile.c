@@ -72,7 +72,8 @@ static void do_garbage(struct swarm *x, struct hostile_run *run, bool cut)
     if (cut) {
         const struct frame f = {.kind = FRAME_OFFER, .offer = x->member->offer};
         size = codec_encode_inner(&f, plain, sizeof plain);
-        plain[roll(x, size)] ^= (uint8_t)(1U << roll(x, 8));
+        size_t at = roll(x, size);
+        plain[at] ^= (uint8_t)(1U << roll(x, 8));
         size = roll(x, 3) ? size : 1 + roll(x, size);
         /* A bit of the name may be another name, and the judge knows people by theirs. */
         if (memmem(plain, size, JUDGE_MARK, sizeof JUDGE_MARK - 1))
@@ -150,7 +151,8 @@ static void do_sulk(struct swarm *x)
 
 static void do_punch(struct swarm *x, struct hostile_run *run)
 {
-    const struct frame f = {.kind = FRAME_PUNCH, .punch = {.challenge = roll(x, 5), .answer = dice_u64(&x->d)}};
+    struct frame f = {.kind = FRAME_PUNCH, .punch = {.challenge = roll(x, 5)}};
+    f.punch.answer = dice_u64(&x->d);
     struct addr from = address_any(x), to = run->direct;
     if (to.family && from.family == to.family)
         hostile_member_spoof(x->member, run, &from, &to, &f);

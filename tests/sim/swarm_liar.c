@@ -20,6 +20,7 @@ enum lie {
     LIES,
 };
 
+enum { GUESSES_AT_ONCE = 8 /* more than there are shares for */ };
 enum { PAIRS_MADE_MAX = HOSTILE_PAIRS_MAX, HELD_MAX = 2000 };
 
 struct swarm_liar {
@@ -71,7 +72,8 @@ static bool bend(struct swarm_liar *l, const struct hostile_known *who, struct b
 {
     uint8_t bytes[DATAGRAM_BYTES_MAX];
     memcpy(bytes, at.at, at.size);
-    bytes[dice_below(&l->d, at.size)] ^= (uint8_t)(1U << dice_below(&l->d, 8));
+    uint64_t bent = dice_below(&l->d, at.size);
+    bytes[bent] ^= (uint8_t)(1U << dice_below(&l->d, 8));
     hostile_server_send(l->h, &who->addr, bytes, dice_below(&l->d, 8) ? at.size : 1 + dice_below(&l->d, at.size));
     return true;
 }
@@ -134,7 +136,7 @@ void swarm_liar_act(struct swarm *x)
         introduce(l);
     if (l->lies >> LIE_REFUSE & 1U && dice_below(&l->d, 10) == 0)
         refuse(l);
-    if (l->lies >> LIE_GUESS & 1U && dice_below(&l->d, 10) == 0) {
+    for (int i = 0; l->lies >> LIE_GUESS & 1U && i < GUESSES_AT_ONCE; i++) {
         struct hostile_known *k = known_any(l);
         if (k)
             hostile_server_guess(l->h, k, &l->guess);

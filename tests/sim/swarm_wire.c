@@ -46,7 +46,8 @@ static void do_repeat(struct swarm_wire *wire, bool bend)
     if (p.size == 0)
         return; /* a datagram of nothing */
     if (bend) {
-        p.bytes[dice_below(&wire->d, p.size)] ^= (uint8_t)(1U << dice_below(&wire->d, 8));
+        uint64_t at = dice_below(&wire->d, p.size);
+        p.bytes[at] ^= (uint8_t)(1U << dice_below(&wire->d, 8));
         if (dice_below(&wire->d, 4) == 0)
             p.size = (uint16_t)(1 + dice_below(&wire->d, p.size));
     }
