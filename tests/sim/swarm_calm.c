@@ -59,14 +59,16 @@ static bool is_all_well(struct swarm *x)
     return true;
 }
 
-/* But for who is alone, and where there is no way: one of two wants no relay, and nothing else is possible. */
+/* But for who is alone, and where there is no way: one of two wants no relay, and nothing else is possible; or has no
+ * share to meet the other. */
 static bool is_all_settled(struct swarm *x)
 {
     for (int i = 0; i < x->count; i++) {
         const struct swarm_person *p = &x->people[i];
         bool has_way = x->groups[p->group].people > 1;
         for (int k = 0; k < x->count; k++)
-            has_way = has_way && (!are_friends(p, &x->people[k]) || swarm_best(p, &x->people[k]) != PATH_NONE);
+            if (are_friends(p, &x->people[k]))
+                has_way = has_way && swarm_best(p, &x->people[k]) != PATH_NONE && !is_excused(x, p, &x->people[k]);
         if (has_way && !judge_is_settled(x->s->judge, p->c))
             return false;
     }
