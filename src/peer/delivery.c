@@ -147,9 +147,21 @@ static bool tell_closed_letter(struct engine *e, vtime_us now)
 
 /* The next message of p's stream into e->text. Those that are thrown away wait until what was shown before is written:
  * Receipt counts without gaps. */
+/* What a session that is over has shown counts as written in the next one: but not before the program has written it.
+ */
+static bool waits_for_earlier(const struct engine *e, const struct peer *p)
+{
+    bool any = false;
+    for (unsigned i = 0; i < GHOSTS_MAX; i++)
+        any = any || e->unwritten[i].peer != 0;
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        any = any || (e->peers[i].state == PEER_LEAVING && e->peers[i].inbox.written < e->peers[i].inbox.messages);
+    return any && p->skip.count > 0 && p->inbox.written == p->inbox.messages;
+}
+
 static bool take_message(struct engine *e, struct peer *p, struct inbox_message *ret)
 {
-    bool waits = p->ignored && p->inbox.written < p->inbox.messages;
+    bool waits = (p->ignored && p->inbox.written < p->inbox.messages) || waits_for_earlier(e, p);
     enum inbox_next next = waits ? INBOX_NOTHING : inbox_peek(&p->inbox, ret);
     if (next == INBOX_MESSAGE)
         next = inbox_take(&p->inbox, ret, e->text);

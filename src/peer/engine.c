@@ -192,6 +192,9 @@ static void for_peer(struct engine *e, const struct engine_command *c)
         }
         return;
     }
+    for (unsigned i = 0; i < GHOSTS_MAX; i++)
+        if (c->kind == COMMAND_WRITTEN && e->unwritten[i].peer == c->peer && c->number >= e->unwritten[i].number)
+            e->unwritten[i].peer = 0;
     if (c->kind == COMMAND_IGNORE)
         events_note(e, EVENT_ERROR, "bad-command", "no such peer");
 }

@@ -161,6 +161,11 @@ struct rendezvous {
     char trouble[80]; /* why it cannot be reached, if the shell knows */
 };
 
+struct unwritten { /* what a session that is over has shown, and the program has not written out yet */
+    uint32_t peer; /* 0: none */
+    uint64_t number;
+};
+
 struct again { /* a run that is over, whose relay token the server is shown */
     struct relay_token token;
     vtime_us until; /* 0: none */
@@ -253,6 +258,8 @@ struct engine {
     bool lingering;                  /* there are open letters and the linger runs */
     struct ghost spoken[GHOSTS_MAX]; /* our runs that carried text and did not confirm */
     struct ghost heard[GHOSTS_MAX];  /* sessions that ended before the other knew of us */
+    struct unwritten unwritten[GHOSTS_MAX];
+    unsigned unwritten_next;
     struct again again[AGAIN_MAX];
     unsigned wrong_count;
     bool room_full_told;

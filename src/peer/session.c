@@ -477,6 +477,8 @@ void session_free(struct engine *e, struct peer *p)
     struct mailbox *m = &e->mailbox;
     if (p->state == PEER_RUN && p->outbox.sent > 0)
         ghost_add(e->spoken, e->now, &p->seal, NULL);
+    if (p->inbox.written < p->inbox.messages)
+        e->unwritten[e->unwritten_next++ % GHOSTS_MAX] = (struct unwritten){p->number, p->inbox.messages};
     shown_join(&p->shown, &p->skip);
     if (p->state == PEER_LEAVING && p->shown.count > 0 && !p->envelope_acked)
         ghost_add(e->heard, e->now, &p->seal, &p->shown);
