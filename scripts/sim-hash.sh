@@ -14,7 +14,7 @@ hashes() { # NAME FOLDER MAKE-ARGUMENTS...
         { cat "$scratch/log"; echo "$name: does not compile"; exit 1; }
     for story in swarm chaos; do
         "$folder/tests/sim/main" --story $story --seeds "$seeds" --each 2>"$scratch/log" >"$scratch/out" ||
-            { cat "$scratch/out" "$scratch/log"; echo "$name: failed"; exit 1; }
+            { cat "$scratch/out" "$scratch/log"; echo "$name: failed"; exit 1; } >&2
         sed -nE "s/^(seed [0-9]+ hash [0-9a-f]+) .*/$story \1/p" "$scratch/out"
     done >"$scratch/$name"
     if cmp -s "$scratch/gcc" "$scratch/$name"; then

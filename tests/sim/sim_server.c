@@ -69,6 +69,7 @@ void sim_server_start(struct sim_server *s)
     dice_bytes(&s->dice, seed, sizeof seed);
     vtime_us now = world_host_now(s->w, s->host);
     tell_addresses(s);
+    free(s->core); /* a hostile server's: it has no actor of its own */
     s->core = calloc(1, server_size(&s->config));
     assert(s->core);
     server_init(s->core, &s->config, seed, now);
