@@ -144,11 +144,12 @@ static struct addr other_port(const struct engine *e)
     return a;
 }
 
-/* ADDR_NONE: it has none, or of the other family. */
+/* ADDR_NONE: it has none, or of the other family, or it lies: what it names must be as near as itself. */
 static struct addr other_address(const struct engine *e)
 {
-    const struct addr *a = &e->classify.alternate;
-    bool usable = a->family == classify_base(e)->family && !addr_ip_equal(a, classify_base(e));
+    const struct addr *a = &e->classify.alternate, *base = classify_base(e);
+    bool usable = a->family == base->family && !addr_ip_equal(a, base) && addr_is_sendable(a) &&
+                  (addr_is_local(base) || !addr_is_local(a));
     return usable ? *a : (struct addr){0};
 }
 
