@@ -10,6 +10,8 @@
     VTIME_S(240) /* for what the dead have left at the server: leases, and tokens of runs that were lost               \
                   */
 
+enum { FEW = 8 }; /* people, for whom SWARM_CALM_US is enough in any case */
+
 static bool are_friends(const struct swarm_person *a, const struct swarm_person *b)
 {
     return a != b && a->group == b->group;
@@ -136,9 +138,17 @@ static void end_of_chaos(struct swarm *x)
         scene_restart_server(x->s);
 }
 
+/* From a home three of whose runs have led to nothing (somebody was killed there, thrice) the server introduces one at
+ * a time, which comes to one for each refresh: two who live there and know nobody yet need so long for a full room. */
+static vtime_us calm_us(const struct swarm *x)
+{
+    return x->count <= FEW ? SWARM_CALM_US
+                           : SWARM_CALM_US + 2 * (vtime_us)x->count * (REFRESH_MIN_US + REFRESH_JITTER_US);
+}
+
 static void come_together(struct swarm *x)
 {
-    vtime_us end = x->s->w->now + SWARM_CALM_US;
+    vtime_us end = x->s->w->now + calm_us(x);
     do {
         if (!waits_for(x, end - x->s->w->now, is_all_well))
             complain(x, "calm did not bring everybody together");
