@@ -60,7 +60,8 @@ void scene_fail(struct scene *s, const char *format, ...)
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    trace_dump(&s->w->trace, stderr, getenv("SIM_LINES") ? (size_t)atoi(getenv("SIM_LINES")) : TRACE_SHOWN);
+    if (!s->w->trace.live) /* else it has been shown */
+        trace_dump(&s->w->trace, stderr, getenv("SIM_LINES") ? (size_t)atoi(getenv("SIM_LINES")) : TRACE_SHOWN);
     fprintf(stderr, "%s, seed %llu, at %.6f s: %s\n", s->title, (unsigned long long)s->seed, (double)s->w->now / 1e6,
             why);
     if (s->fail)
