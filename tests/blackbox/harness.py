@@ -55,25 +55,31 @@ def fresh_keyword():
     return "".join(random.choices(string.ascii_lowercase, k=20))
 
 
-def free_udp_ports(count):
-    """Ports that nobody has at the moment, for a server that has to come back to the same ones. Below those that the
-    system gives out: the clients of other tests ask it for many."""
+RESERVED = []  # TCP sockets: who has the TCP port of this number has the UDP port until this program ends
+
+
+def reserve_port():
+    """A port that no other test has taken or is about to take, and nobody else at the moment. Below those that the system
+    gives out: clients ask it for many."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
         first_given = int(file.read().split()[0])
-    sockets = []
-    try:
-        while len(sockets) < count:
-            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                s.bind(("127.0.0.1", random.randrange(10000, first_given)))
-            except OSError:
-                s.close()
-                continue
-            sockets.append(s)
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    while True:
+        port = random.randrange(10000, first_given)
+        lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            lock.bind(("127.0.0.1", port))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        RESERVED.append(lock)
+        return port
+
+
+def free_udp_ports(count):
+    """For a server that has to come back to the same ones."""
+    return [reserve_port() for _ in range(count)]
 
 
 def scratch_file(test, content, name="file"):
