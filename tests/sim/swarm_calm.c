@@ -10,7 +10,7 @@
     VTIME_S(240) /* for what the dead have left at the server: leases, and tokens of runs that were lost               \
                   */
 
-enum { FEW = 8 }; /* people, for whom SWARM_CALM_US is enough in any case */
+enum { FEW = 4 }; /* people, for whom SWARM_CALM_US is enough in any case */
 
 static bool are_friends(const struct swarm_person *a, const struct swarm_person *b)
 {
