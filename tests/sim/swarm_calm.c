@@ -30,6 +30,8 @@ static bool is_excused(const struct swarm *x, const struct swarm_person *a, cons
 
 static bool is_pair_well(const struct swarm *x, const struct swarm_person *a, const struct swarm_person *b)
 {
+    if (swarm_best(a, b) == PATH_NONE) /* they meet, hear nothing, lose each other, and meet again */
+        return true;
     return judge_peer(x->s->judge, a->c, b->c) != 0 && scene_path(x->s, a->c, b->c) >= swarm_best(a, b);
 }
 
