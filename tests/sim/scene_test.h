@@ -25,6 +25,16 @@ static inline struct scene *scene_test(const char *title, uint64_t seed)
     s->fail = scene_test_failed;
     return s;
 }
+/* Of many seeds: sanitizers take five times as long and look for other things. */
+static inline unsigned scene_test_seeds(unsigned count)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return count / 4 + 1;
+#else
+    return count;
+#endif
+}
+
 /* SIM_TEST=pattern runs some of the tests only; SIM_LINES=n says how much of the trace is shown. */
 static inline void scene_test_filter(void)
 {

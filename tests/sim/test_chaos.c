@@ -5,7 +5,7 @@
 static void test_first_seeds(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 100; seed++)
+    for (uint64_t seed = 1; seed <= scene_test_seeds(100); seed++)
         chaos_run(seed, scene_test_failed);
 }
 

@@ -102,7 +102,8 @@ static void test_bad_weather(void **state)
         {"address-restricted", "symmetric"},  {"symmetric", "full-cone"},
         {"sequential", "address-restricted"}, {"none", "symmetric"},
     };
-    unsigned first = from_environment("DIRECT_FIRST", 1), seeds = from_environment("DIRECT_SEEDS", 40);
+    unsigned first = from_environment("DIRECT_FIRST", 1),
+             seeds = from_environment("DIRECT_SEEDS", scene_test_seeds(40));
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct sample took = {0};
         vtime_us floor = 0;
@@ -205,7 +206,7 @@ static void test_a_nat_forgets(void **state)
         {"address-restricted", "sequential"},
         {"symmetric", "address-restricted"},
     };
-    unsigned first = from_environment("DIRECT_FIRST", 1), seeds = from_environment("DIRECT_SEEDS", 3);
+    unsigned first = from_environment("DIRECT_FIRST", 1), seeds = from_environment("DIRECT_SEEDS", scene_test_seeds(3));
     struct sample took = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
         for (int whose = 0; whose < 3; whose++)
