@@ -242,6 +242,18 @@ static bool is_eliciting(const struct sent_packet *s)
     return s->carried != 0 || s->stream_size != 0;
 }
 
+/* Of a run that carries text and does not confirm a memory is kept, so that the text is not shown twice. With more such
+ * runs than memories (a server that introduces again and again) the text waits until its run is confirmed. */
+static bool run_may_speak(const struct engine *e, const struct peer *p, vtime_us now)
+{
+    unsigned spoken = 0;
+    for (unsigned i = 0; i < GHOSTS_MAX; i++)
+        spoken += ghost_is_there(&e->spoken[i], now);
+    for (unsigned i = 0; i < PEER_SLOTS; i++)
+        spoken += &e->peers[i] != p && e->peers[i].state == PEER_RUN && e->peers[i].outbox.sent > 0;
+    return p->outbox.sent > 0 || spoken < GHOSTS_MAX;
+}
+
 /* A packet over what carries the session (or, as a probe's twin, over the relay beside it). */
 static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, bool punch, struct engine_out *ret)
 {
@@ -257,8 +269,9 @@ static bool send_packet(struct engine *e, vtime_us now, struct peer *p, int i, b
         put_punch(e, now, p, i, &w);
     if (tracked)
         put_state(e, p, &w, &sent);
-    bool data = p->state == PEER_RUN ? !p->refuses && (sent.carried & CARRIED_OFFER) && data_allowed(e, p, i)
-                                     : has_data(e, p, i);
+    bool data = p->state == PEER_RUN
+                    ? !p->refuses && (sent.carried & CARRIED_OFFER) && data_allowed(e, p, i) && run_may_speak(e, p, now)
+                    : has_data(e, p, i);
     if (tracked && data && (probe || recovery_may_send(&p->recovery, now)))
         put_message(e, p, &w, &sent);
     if (w.used == 0)
