@@ -11,12 +11,12 @@
  *                     can only be predicted, too; the server
  *                     is asked before and after, so that the
  *                     ports between are known
- *   birthday          256 sockets                               up to 2,000 random ports
+ *   birthday          256 sockets                               up to 1,900 random ports
  *
  * One try at a time in a process. Timers:
  *   sample    the server's answers about fresh sockets are asked for again
  *   probe     the next packet of a row
- *   ping      birthday: a fresh socket asks the server every 100 ms; two unanswered in a row mean that the router is
+ *   ping      birthday: a fresh socket asks the server every 100 ms; two in a row without any answer mean that the router is
  *             full, and end all guessing for the life of the process
  *   deadline  a try that has not met ends */
 #include "peer/internal.h"
