@@ -16,9 +16,8 @@
  * One try at a time in a process. Timers:
  *   sample    the server's answers about fresh sockets are asked for again
  *   probe     the next packet of a row
- *   ping      birthday: a fresh socket asks the server every 100 ms; two in a row without any answer mean that the router is
- *             full, and end all guessing for the life of the process
- *   deadline  a try that has not met ends */
+ *   ping      birthday: a fresh socket asks the server every 100 ms; two in a row without any answer mean that the
+ * router is full, and end all guessing for the life of the process deadline  a try that has not met ends */
 #include "peer/internal.h"
 #include <stdio.h>
 #include <string.h>
