@@ -1,7 +1,7 @@
 #!/bin/bash
 # Fuzzes. usage: fuzz/run.sh libfuzzer|afl SECONDS TARGET...     (through: make fuzz)
 #
-# SECONDS for each target, as many at a time as there are cores. What is found out stays in build/fuzz-corpus/TARGET
+# SECONDS for each target, FUZZ_JOBS at a time (as many as there are cores). What is found out stays in build/fuzz-corpus/TARGET
 # and is where the next run begins; `make fuzz-minimise` takes it from there. A finding is a file in build/fuzz-found.
 # Each target's line says what was done; the last line is "N passed, N failed".
 set -u
@@ -37,21 +37,27 @@ begin_corpus() {
     [ -n "$(ls "$folder")" ] || printf '\0' >"$folder/empty" # AFL++ wants one
 }
 
+# What `times` wrote there of the children of its shell, in seconds.
+cpu_seconds() {
+    awk 'END { gsub(/[ms]/, " "); print int($1 * 60 + $2 + $3 * 60 + $4) }' "$1"
+}
+
 run_libfuzzer() {
     local target=$1 log=build/fuzz-log/$1.libfuzzer
     ASAN_OPTIONS=symbolize=1 nice -n 19 "build/fuzz-clang/fuzz/$target" -max_total_time="$seconds" -timeout=60 -report_slow_units=60 -rss_limit_mb=3000 \
         -max_len="$(size_max_of "$target")" -dict="$(dictionary_of "$target" build/fuzz-clang)" -print_final_stats=1 \
         -artifact_prefix="build/fuzz-found/$target-" "build/fuzz-corpus/$target" >"$log" 2>&1
     local status=$?
-    awk -v target="$target" -v status="$status" '
+    times >"$log.cpu"
+    awk -v target="$target" -v status="$status" -v cpu="$(cpu_seconds "$log.cpu")" '
         /cov: [0-9]/ { for (i = 1; i < NF; i++) { if ($i == "cov:") cov = $(i + 1); if ($i == "corp:") corpus = $(i + 1) } }
         /^stat::number_of_executed_units/ { runs = $2 }
         /^stat::average_exec_per_sec/ { rate = $2 }
         /Test unit written to/ { found = $NF }
         END {
             sub("/.*", "", corpus)
-            printf "%-4s %-8s %10d executions, %6d a second, %5d edges, %5d inputs%s\n", status == 0 ? "ok" : "FAIL", target,
-                runs, rate, cov, corpus, found ? ", found " found : status == 0 ? "" : ", status " status }' "$log"
+            printf "%-4s %-8s %10d executions in %5d CPU s, %6d a second, %5d edges, %5d inputs%s\n", status == 0 ? "ok" : "FAIL", target,
+                runs, cpu, rate, cov, corpus, found ? ", found " found : status == 0 ? "" : ", status " status }' "$log"
     if [ "$status" -ne 0 ]; then grep -vE '^#|^\s+NEW_FUNC|^###|^"' "$log" | tail -n 60 | sed 's/^/     | /'; fi
     return "$status"
 }
@@ -65,6 +71,7 @@ run_afl() {
         nice -n 19 afl-fuzz -i "build/fuzz-corpus/$target" -o "$out" -V "$seconds" -t 5000+ -m none \
         -G "$(size_max_of "$target")" -x "$(dictionary_of "$target" build/fuzz-afl)" -- "build/fuzz-afl/fuzz/$target" >"$log" 2>&1
     local status=$?
+    times >"$log.cpu"
     for file in "$out"/default/crashes/id* "$out"/default/hangs/id*; do
         [ -e "$file" ] || continue
         found=$((found + 1))
@@ -79,13 +86,13 @@ run_afl() {
         tail -n 30 "$log" | sed 's/^/     | /'
         return 1
     fi
-    awk -v target="$target" -v status="$status" -v found="$found" '
+    awk -v target="$target" -v status="$status" -v found="$found" -v cpu="$(cpu_seconds "$log.cpu")" '
         $1 == "execs_done" { runs = $3 }
         $1 == "execs_per_sec" { rate = $3 }
         $1 == "edges_found" { edges = $3 }
         $1 == "corpus_count" { corpus = $3 }
-        END { printf "%-4s %-8s %10d executions, %6d a second, %5d edges, %5d inputs%s\n", status == 0 ? "ok" : "FAIL", target,
-              runs, rate, edges, corpus, found ? ", found " found " in build/fuzz-found" : "" }' "$out/default/fuzzer_stats"
+        END { printf "%-4s %-8s %10d executions in %5d CPU s, %6d a second, %5d edges, %5d inputs%s\n", status == 0 ? "ok" : "FAIL", target,
+              runs, cpu, rate, edges, corpus, found ? ", found " found " in build/fuzz-found" : "" }' "$out/default/fuzzer_stats"
     return "$status"
 }
 
