@@ -9,14 +9,15 @@ fuzz_targets := codec sealed server engine pair text json console options config
 google := $(if $(and $(shell command -v $(CXX) 2>/dev/null),$(shell command -v protoc 2>/dev/null),$(call pkg_config,--libs,protobuf)),google,google_missing)
 google_ldlibs := $(if $(filter google,$(google)),$(call pkg_config,--libs,protobuf) -lstdc++)
 
+fuzz_hand := $(call objects,$(wildcard fuzz/hand*.c))
 fuzz_needs_codec   := $(B)/fuzz/$(google).o $(if $(filter google,$(google)),$(B)/gen/p2p.pb.o)
-fuzz_needs_sealed   = $(call objects,fuzz/hand.c fuzz/script.c) $(fuzz_cores)
+fuzz_needs_sealed   = $(fuzz_hand) $(call objects,fuzz/script.c) $(fuzz_cores)
 fuzz_needs_engine   = $(fuzz_needs_sealed)
 fuzz_needs_server   = $(fuzz_cores)
 fuzz_needs_pair     = $(fuzz_cores)
 fuzz_needs_text    := $(call objects,src/client/display.c src/client/buffer.c)
 fuzz_needs_json    := $(call objects,src/client/json.c src/client/lines.c src/client/buffer.c)
-fuzz_needs_console  = $(fuzz_cores) $(call objects,fuzz/hand.c src/client/console.c src/client/people.c src/client/display.c src/client/buffer.c src/client/options.c)
+fuzz_needs_console  = $(fuzz_hand) $(fuzz_cores) $(call objects,src/client/console.c src/client/people.c src/client/display.c src/client/buffer.c src/client/options.c)
 fuzz_needs_options := $(call objects,src/client/options.c src/client/buffer.c) # it has secret.c inside
 fuzz_needs_config  := $(call objects,src/server/log.c) # it has options.c inside
 
