@@ -4,6 +4,7 @@
 #include "seeds.h"
 #include "hand.h"
 #include "shapes.h"
+#include "tests/sim/inside.h"
 #include "tests/sim/meeting.h"
 #include <sys/stat.h>
 
@@ -123,8 +124,8 @@ static void hear_sealed(struct listener *l, const uint8_t *at, size_t size, enum
     struct frame f;
     if (codec_decode(&codec, at, size, &f) != DECODE_OK || f.kind != FRAME_SEALED)
         return;
-    bool bob = l->m.b != NULL && seeds_open(l->m.b->e, &f.sealed, plain);
-    if (!bob && !(l->m.a != NULL && seeds_open(l->m.a->e, &f.sealed, plain)))
+    bool bob = l->m.b != NULL && inside_open(l->m.b->e, &f.sealed, plain);
+    if (!bob && !(l->m.a != NULL && inside_open(l->m.a->e, &f.sealed, plain)))
         return;
     size = f.sealed.ciphertext.size - SEAL_TAG_BYTES;
     if (is_new(100 + plain[1] / 8, size))

@@ -14,7 +14,7 @@ static void append(char *text, const char *word)
     snprintf(text + used, INSIDE_TEXT_MAX - used, "%s", word);
 }
 
-static bool open_as_sender(const struct engine *e, const struct frame_sealed *f, uint8_t *ret_plain)
+bool inside_open(const struct engine *e, const struct frame_sealed *f, uint8_t *ret_plain)
 {
     for (unsigned i = 0; e && i < PEER_SLOTS; i++) {
         const struct seal *own = &e->peers[i].seal;
@@ -47,7 +47,7 @@ static void tell_sealed(const struct engine *const *engines, size_t count, const
 {
     uint8_t plain[CIPHERTEXT_BYTES_MAX];
     for (size_t i = 0; i < count; i++)
-        if (open_as_sender(engines[i], f, plain)) {
+        if (inside_open(engines[i], f, plain)) {
             tell_inner(plain, f->ciphertext.size - SEAL_TAG_BYTES, text);
             return;
         }

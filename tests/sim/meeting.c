@@ -111,6 +111,59 @@ vtime_us meeting_floor(const struct meeting *m)
     return newcomer > waiter ? newcomer : waiter;
 }
 
+/* ---- a NAT forgets ---- */
+
+void meeting_chat(struct meeting *m, enum meeting_who speaker, vtime_us us)
+{
+    for (vtime_us end = m->s->w->now + us; m->s->w->now < end;) {
+        if (speaker != MEETING_BOB)
+            scene_say(m->s, m->a, 50);
+        if (speaker != MEETING_ANN)
+            scene_say(m->s, m->b, 50);
+        world_run_for(m->s->w, VTIME_MS(300));
+    }
+}
+
+void meeting_forget(struct meeting *m, enum meeting_who whose, bool reboots)
+{
+    for (int i = 0; i < 2; i++) {
+        int box = scene_natbox(m->s, m->side[i].home);
+        if (whose != MEETING_BOTH && (int)whose != i)
+            continue;
+        if (reboots)
+            world_rebind(m->s->w, box, NULL);
+        else
+            world_forget(m->s->w, box);
+    }
+}
+
+static void check_is_really_direct(struct meeting *m)
+{
+    struct scene *s = m->s;
+    meeting_chat(m, MEETING_BOTH, VTIME_S(1));
+    scene_settle(s, m->a, m->b, VTIME_S(5)); /* what was still on its way through the server has come */
+    uint64_t direct = s->judge->traffic.direct, relayed = sim_server_stat(s->server, "relayed_datagrams");
+    meeting_chat(m, MEETING_BOTH, VTIME_S(2));
+    scene_settle(s, m->a, m->b, VTIME_S(5));
+    scene_check(s, s->judge->traffic.direct > direct + 10);
+    scene_check(s, sim_server_stat(s->server, "relayed_datagrams") == relayed);
+}
+
+vtime_us meeting_recover(struct meeting *m, enum meeting_who speaker, vtime_us within_us)
+{
+    struct scene *s = m->s;
+    vtime_us start = s->w->now;
+    /* Nothing reaches a listener whose NAT has forgotten until its own next sign of life. */
+    meeting_chat(m, speaker, VTIME_S(10));
+    scene_settle(s, m->a, m->b, VTIME_S(20));
+    scene_check(s, world_run_while_not(s->w, within_us, is_direct, m));
+    vtime_us took = s->w->now - start;
+    check_is_really_direct(m);
+    scene_check(s, sim_client_count(m->a, EVENT_FAILED, 0) == 0 && sim_client_count(m->b, EVENT_FAILED, 0) == 0);
+    scene_check(s, sim_client_count(m->a, EVENT_PEER, 0) == 1 && sim_client_count(m->b, EVENT_PEER, 0) == 1);
+    return took;
+}
+
 /* ---- samples ---- */
 
 void sample_add(struct sample *s, uint64_t value)

@@ -39,6 +39,15 @@ vtime_us meeting_round_trip(const struct meeting *m); /* P */
 vtime_us meeting_floor(const struct meeting *m);      /* T */
 bool     meeting_is_direct(const struct meeting *m);  /* at both ends */
 
+enum meeting_who { MEETING_ANN, MEETING_BOB, MEETING_BOTH };
+/* They say something every 300 ms for so long. */
+void meeting_chat(struct meeting *m, enum meeting_who speaker, vtime_us us);
+/* Their NATs forget what they know; or reboot, and give other ports from then on. */
+void meeting_forget(struct meeting *m, enum meeting_who whose, bool reboots);
+/* After it: 10 s of chat arrive, the path is direct again at most so long after them, and what is said then goes there and
+ * nowhere else; nothing is told as failed, nobody is met anew. Returns how long it took, the chat included. */
+vtime_us meeting_recover(struct meeting *m, enum meeting_who speaker, vtime_us within_us);
+
 /* ---- many of them ---- */
 struct sample {
     uint64_t *values;

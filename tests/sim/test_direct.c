@@ -134,27 +134,9 @@ static void test_bad_weather(void **state)
 
 struct forgetting {
     const char *a, *b;
-    int whose;    /* NAT: 0 ann's, 1 bob's, 2 both */
-    int speaker;  /* 0 ann, 1 bob, 2 both */
-    bool reboots; /* and gives other ports from then on */
+    enum meeting_who whose, speaker;
+    bool reboots;
 };
-
-static bool met_again(struct scene *s, void *context)
-{
-    (void)s;
-    return meeting_is_direct(context);
-}
-
-static void chat(struct meeting *m, int speaker, vtime_us us)
-{
-    for (vtime_us end = m->s->w->now + us; m->s->w->now < end;) {
-        if (speaker != 1)
-            scene_say(m->s, m->a, 50);
-        if (speaker != 0)
-            scene_say(m->s, m->b, 50);
-        world_run_for(m->s->w, VTIME_MS(300));
-    }
-}
 
 /* Returns how long it took until it was direct again. */
 static vtime_us forget(const struct forgetting *f, uint64_t seed)
@@ -167,29 +149,9 @@ static vtime_us forget(const struct forgetting *f, uint64_t seed)
     meeting_wait(&m, s, nat_kind_find(f->a), nat_kind_find(f->b), VTIME_MS(25), VTIME_MS(25));
     meeting_begin(&m);
     scene_check(s, meeting_until_direct(&m, VTIME_S(5)) != VTIME_NEVER);
-    chat(&m, f->speaker, VTIME_S(3));
-    for (int i = 0; i < 2; i++)
-        if (f->whose == i || f->whose == 2) {
-            if (f->reboots)
-                world_rebind(s->w, scene_natbox(s, m.side[i].home), NULL);
-            else
-                world_forget(s->w, scene_natbox(s, m.side[i].home));
-        }
-    vtime_us start = s->w->now;
-    /* Nothing reaches a listener whose NAT has forgotten until its own next sign of life. */
-    chat(&m, f->speaker, VTIME_S(10));
-    scene_settle(s, m.a, m.b, VTIME_S(20));
-    scene_check(s, scene_wait_until(s, VTIME_S(60), met_again, &m));
-    vtime_us took = s->w->now - start;
-    chat(&m, 2, VTIME_S(1));
-    scene_settle(s, m.a, m.b, VTIME_S(5)); /* what was still on its way through the server has come */
-    uint64_t direct_before = s->judge->traffic.direct, relayed = sim_server_stat(s->server, "relayed_datagrams");
-    chat(&m, 2, VTIME_S(2));
-    scene_settle(s, m.a, m.b, VTIME_S(5));
-    scene_check(s, s->judge->traffic.direct > direct_before + 10);
-    scene_check(s, sim_server_stat(s->server, "relayed_datagrams") == relayed);
-    scene_check(s, sim_client_count(m.a, EVENT_FAILED, 0) == 0 && sim_client_count(m.b, EVENT_FAILED, 0) == 0);
-    scene_check(s, sim_client_count(m.a, EVENT_PEER, 0) == 1 && sim_client_count(m.b, EVENT_PEER, 0) == 1);
+    meeting_chat(&m, f->speaker, VTIME_S(3));
+    meeting_forget(&m, f->whose, f->reboots);
+    vtime_us took = meeting_recover(&m, f->speaker, VTIME_S(60));
     scene_free(s);
     return took;
 }
@@ -268,10 +230,10 @@ static void test_two_paths_die_at_once(void **state)
         world_run_for(s->w, VTIME_S(5));
         m.b = scene_join(s, m.side[1].home, "bob");
         scene_meet_by(s, m.a, m.b, PATH_DIRECT, VTIME_S(5));
-        chat(&m, 2, VTIME_S(5));
+        meeting_chat(&m, MEETING_BOTH, VTIME_S(5));
         const size_t before = m.a->event_count;
         world_block(s->w, m.side[0].home, m.side[1].home, true);
-        chat(&m, 0, VTIME_S(5));
+        meeting_chat(&m, MEETING_ANN, VTIME_S(5));
         const struct sim_event *first = sim_client_event(m.a, EVENT_PATH, 0, before, 0);
         scene_check(s, first && first->e.path == PATH_RELAY);
         scene_settle(s, m.a, m.b, VTIME_S(10));

@@ -328,37 +328,9 @@ static void test_classification(void **state)
 /* A hard punch goes to a target once in 10 minutes; then it has to get through at the first or second try. */
 #define AGAIN_US VTIME_S(25 * 60)
 
-static bool met_again(struct scene *s, void *context)
-{
-    (void)s;
-    return meeting_is_direct(context);
-}
-
-static void chat(struct meeting *m, int speaker, vtime_us us)
-{
-    for (vtime_us end = m->s->w->now + us; m->s->w->now < end;) {
-        if (speaker != 1)
-            scene_say(m->s, m->a, 50);
-        if (speaker != 0)
-            scene_say(m->s, m->b, 50);
-        world_run_for(m->s->w, VTIME_MS(300));
-    }
-}
-
-static void check_is_really_direct(struct meeting *m)
-{
-    struct scene *s = m->s;
-    chat(m, 2, VTIME_S(1));
-    scene_settle(s, m->a, m->b, VTIME_S(5)); /* what was still on its way through the server has come */
-    uint64_t direct = s->judge->traffic.direct, relayed = sim_server_stat(s->server, "relayed_datagrams");
-    chat(m, 2, VTIME_S(2));
-    scene_settle(s, m->a, m->b, VTIME_S(5));
-    scene_check(s, s->judge->traffic.direct > direct + 10);
-    scene_check(s, sim_server_stat(s->server, "relayed_datagrams") == relayed);
-}
-
-/* whose, speaker: 0 ann, 1 bob, 2 both. False: the pair was not direct to begin with. */
-static bool forget(const char *a, const char *b, int whose, int speaker, uint64_t seed, struct sample *took)
+/* False: the pair was not direct to begin with. */
+static bool forget(const char *a, const char *b, enum meeting_who whose, enum meeting_who speaker, uint64_t seed,
+                   struct sample *took)
 {
     struct meeting m;
     struct scene *s = run_begin("test_a_nat_forgets", a, b, seed);
@@ -366,18 +338,9 @@ static bool forget(const char *a, const char *b, int whose, int speaker, uint64_
     meeting_begin(&m);
     bool direct = meeting_until_direct(&m, GIVEN_UP_US) != VTIME_NEVER;
     if (direct) {
-        chat(&m, speaker, VTIME_S(3));
-        for (int i = 0; i < 2; i++)
-            if (whose == i || whose == 2)
-                world_forget(s->w, scene_natbox(s, m.side[i].home));
-        vtime_us start = s->w->now;
-        chat(&m, speaker, VTIME_S(10));
-        scene_settle(s, m.a, m.b, VTIME_S(20));
-        scene_check(s, scene_wait_until(s, AGAIN_US, met_again, &m));
-        sample_add(took, s->w->now - start);
-        check_is_really_direct(&m);
-        scene_check(s, sim_client_count(m.a, EVENT_FAILED, 0) == 0 && sim_client_count(m.b, EVENT_FAILED, 0) == 0);
-        scene_check(s, sim_client_count(m.a, EVENT_PEER, 0) == 1 && sim_client_count(m.b, EVENT_PEER, 0) == 1);
+        meeting_chat(&m, speaker, VTIME_S(3));
+        meeting_forget(&m, whose, false);
+        sample_add(took, meeting_recover(&m, speaker, AGAIN_US));
     }
     scene_free(s);
     return direct;
@@ -421,8 +384,8 @@ static void test_a_nat_that_forgets_often(void **state)
         scene_check(s, meeting_until_direct(&m, GIVEN_UP_US) != VTIME_NEVER);
         for (vtime_us end = s->w->now + VTIME_S(570); s->w->now < end;) {
             found += meeting_is_direct(&m);
-            world_forget(s->w, scene_natbox(s, m.side[1].home));
-            chat(&m, 2, VTIME_S(15));
+            meeting_forget(&m, MEETING_BOB, false);
+            meeting_chat(&m, MEETING_BOTH, VTIME_S(15));
         }
         uint64_t guesses = sim_client_stat(m.a, "punch_probes");
         print_message("a NAT that forgets often: found %u times, by %llu guesses\n", found,
