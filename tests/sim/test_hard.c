@@ -220,6 +220,62 @@ static void test_random_with_strict(void **state)
     assert_int_equal(missed, 0);
 }
 
+/* ---- a kept port that somebody else has ---- */
+
+/* Somebody else at home with who opens takes the port that the first fresh socket of a try is to keep, a moment before.
+ */
+struct neighbour {
+    const struct meeting *m;
+    int opener;     /* 0 ann, 1 bob */
+    uint16_t taken; /* 0: none yet */
+};
+
+static void take_port(void *context, enum packet_fate fate, const struct packet *p, int node, int actor)
+{
+    struct neighbour *n = context;
+    struct scene *s = n->m->s;
+    const int home = n->m->side[n->opener].home, theirs = n->m->side[1 - n->opener].home;
+    const struct sim_client *c = n->opener == 0 ? n->m->a : n->m->b;
+    (void)actor;
+    if (fate != FATE_SENT || node != home || n->taken != 0 || c == NULL ||
+        p->src.port == world_port(s->w, c->sockets[ENGINE_SOCKET_V4]) ||
+        !natbox_has_outside(world_natbox(s->w, scene_natbox(s, theirs), ADDR_V4), &p->dst))
+        return;
+    const struct addr elsewhere = addr_v4(198, 51, 100, 7, 53);
+    struct addr own = addr_v4(192, 168, 200, 200, p->src.port);
+    natbox_outbound(world_natbox(s->w, scene_natbox(s, home), ADDR_V4), s->w->now, &own, &elsewhere);
+    n->taken = p->src.port; /* if it was not somebody's already */
+}
+
+/* The row has two such ports: the first try gets through by the second. */
+static void test_a_kept_port_that_is_taken(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        int opener;
+    } rows[] = {
+        {"keeps-first", "port-restricted", 0},
+        {"port-restricted", "keeps-first", 1},
+        {"linux", "keeps-first-own", 1},
+        {"keeps-first-own", "linux", 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (uint64_t seed = seeds_first(); seed < seeds_first() + seeds_count(3) && is_wanted(rows[i].a, rows[i].b);
+             seed++) {
+            struct meeting m;
+            struct scene *s = run_begin("test_a_kept_port_that_is_taken", rows[i].a, rows[i].b, seed);
+            struct neighbour n = {.m = &m, .opener = rows[i].opener};
+            wait_for_bob(&m, s, rows[i].a, rows[i].b);
+            world_add_tap(s->w, take_port, &n);
+            meeting_begin(&m);
+            scene_check(s, meeting_until_direct(&m, VTIME_S(2)) != VTIME_NEVER);
+            scene_check(s, n.taken != 0);
+            scene_check(s, sim_client_stat(rows[i].opener == 0 ? m.a : m.b, "punch_attempts") == 1);
+            scene_free(s);
+        }
+}
+
 /* ---- what cannot be direct ---- */
 
 static const char *reason_of(const struct meeting *m, const struct sim_client *of, const struct sim_client *to)
@@ -448,10 +504,15 @@ static void test_bystanders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequential_with_strict),   cmocka_unit_test(test_sequential_with_sequential),
-        cmocka_unit_test(test_random_with_strict),       cmocka_unit_test(test_what_cannot_be_direct),
-        cmocka_unit_test(test_classification),           cmocka_unit_test(test_a_nat_forgets),
-        cmocka_unit_test(test_a_nat_that_forgets_often), cmocka_unit_test(test_bystanders),
+        cmocka_unit_test(test_sequential_with_strict),
+        cmocka_unit_test(test_sequential_with_sequential),
+        cmocka_unit_test(test_random_with_strict),
+        cmocka_unit_test(test_a_kept_port_that_is_taken),
+        cmocka_unit_test(test_what_cannot_be_direct),
+        cmocka_unit_test(test_classification),
+        cmocka_unit_test(test_a_nat_forgets),
+        cmocka_unit_test(test_a_nat_that_forgets_often),
+        cmocka_unit_test(test_bystanders),
     };
     scene_test_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
