@@ -245,31 +245,41 @@ class Cell:
                 path=path["path"], reason=path["reason"], address=path.get("address"),
                 nat={k: nat[k] for k in ("mapping", "filtering", "ports")} if nat else None)
 
+    # ---- the whole ----
 
-def main():
-    build, spec = sys.argv[1], json.loads(sys.argv[2])
-    failure = None
-    cell = Cell(build, spec)
+    def run(self, story):
+        """The story, and an end without complaints. Prints the result and does not come back."""
+        failure = None
+        try:
+            story()
+            self.end()
+        except Failure as why:
+            failure = str(why)
+            self.lab.say_what_failed()
+        self.result["failure"] = failure
+        print(json.dumps(self.result), flush=True)
+        # Nobody needs to be ended: we are the first process here, and the kernel ends the others after us.
+        os._exit(1 if failure else 0)
+
+
+def tell(cell):
     try:
         cell.start_wan()
-        getattr(stories, spec["story"])(cell)
-        if spec["story"] == "pair":
+        getattr(stories, cell.spec["story"])(cell)
+        if cell.spec["story"] == "pair":
             cell.learn_nats()
         if cell.result.get("path") == "relay":
             cell.learn_reasons()
         cell.tell_times()
         cell.tell_probes()
-        cell.tell_ends()
-        cell.end()
-    except Failure as why:
-        failure = str(why)
+    finally: # what both ends say helps to see why it failed
         if cell.ann and cell.bob and cell.ann.path() and cell.bob.path():
             cell.tell_ends()
-        cell.lab.say_what_failed()
-    cell.result["failure"] = failure
-    print(json.dumps(cell.result), flush=True)
-    # Nobody needs to be ended: we are the first process here, and the kernel ends the others after us.
-    os._exit(1 if failure else 0)
+
+
+def main():
+    cell = Cell(sys.argv[1], json.loads(sys.argv[2]))
+    cell.run(lambda: tell(cell))
 
 
 if __name__ == "__main__":

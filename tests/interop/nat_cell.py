@@ -68,6 +68,14 @@ class Pair(cell.Cell):
                 asked.setdefault(tuple(p["ports"]), []).append(p["sent"])
         return sum(any(b - a < ROUND_TRIP_S for a, b in zip(times, times[1:])) for times in map(sorted, asked.values()))
 
+    def story(self):
+        self.start_wan()
+        self.meet(self.lose_direct if self.spec["lost"] else lambda: None)
+        self.become_direct(DIRECT_WITHIN_S)
+        self.expect_path("direct")
+        self.learn_nats()
+        self.tell()
+
     def tell(self):
         self.result["hasty"] = self.hasty()
         for c in self.both():
@@ -81,21 +89,7 @@ def main():
     build, spec = sys.argv[1], json.loads(sys.argv[2])
     pair = Pair(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
                         "time_max_s": TIME_MAX_S, **spec})
-    failure = None
-    try:
-        pair.start_wan()
-        pair.meet(pair.lose_direct if spec["lost"] else lambda: None)
-        pair.become_direct(DIRECT_WITHIN_S)
-        pair.expect_path("direct")
-        pair.learn_nats()
-        pair.tell()
-        pair.end()
-    except lab.Failure as why:
-        failure = str(why)
-        pair.lab.say_what_failed()
-    pair.result["failure"] = failure
-    print(json.dumps(pair.result), flush=True)
-    os._exit(1 if failure else 0)
+    pair.run(pair.story)
 
 
 if __name__ == "__main__":
