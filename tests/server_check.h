@@ -149,6 +149,35 @@ static inline void check_links(const struct server *s)
     SERVER_CHECK(sides == of_registrations);
 }
 
+/* Whoever waits for the end of its house's gap is in a list whose end is due. */
+static inline void check_failed(const struct server *s, vtime_us now)
+{
+    const struct table slots = {
+        .base = (uint8_t *)(uintptr_t)s->failed, .stride = sizeof s->failed[0], .max = FAILED_SLOTS, .high = FAILED_SLOTS,
+        .count = FAILED_SLOTS};
+    uint32_t gaps = 0, waiting = 0, all_waiting = 0;
+    vtime_us before = 0;
+    check_list(&slots, offsetof(struct failed, gap), &s->gaps);
+    for (uint32_t i = s->gaps.head; i != 0; i = s->failed[i - 1].gap.next) {
+        SERVER_CHECK(s->failed[i - 1].introduced >= before && s->failed[i - 1].introduced + FAILED_GAP_US > now);
+        before = s->failed[i - 1].introduced;
+    }
+    for (uint32_t i = 0; i < FAILED_SLOTS; i++) {
+        const struct failed *f = &s->failed[i];
+        gaps += f->in_gap;
+        waiting += check_list(&s->t.registrations, offsetof(struct registration, waiting), &f->waiting);
+        SERVER_CHECK(f->in_gap || f->waiting.head == 0);
+        for (uint32_t id = f->waiting.head; id != 0; id = registration_at(s, id)->waiting.next)
+            SERVER_CHECK(registration_at(s, id)->waits_at == i + 1);
+    }
+    for (uint32_t i = s->gaps.head; i != 0; i = s->failed[i - 1].gap.next)
+        gaps--;
+    SERVER_CHECK(gaps == 0);
+    for (uint32_t id = s->leases.head; id != 0; id = registration_at(s, id)->lease.next)
+        all_waiting += registration_at(s, id)->waits_at != 0;
+    SERVER_CHECK(waiting == all_waiting);
+}
+
 /* Call when everything that was due has been polled. */
 static inline void server_check(const struct server *s, vtime_us now)
 {
@@ -157,6 +186,7 @@ static inline void server_check(const struct server *s, vtime_us now)
     check_strangers(s, now);
     check_introductions(s, now);
     check_links(s);
+    check_failed(s, now);
     SERVER_CHECK(s->out_count == 0);
 }
 #endif

@@ -1,4 +1,5 @@
 /* Who is introduced to whom, how often, and for how long. */
+#include "server_check.h"
 #include "server_rig.h"
 
 static const uint8_t envelope[50] = {1};
@@ -368,6 +369,130 @@ static void a_house_whose_runs_failed_is_slowed_down(void **state)
     rig_stop(&r);
 }
 
+/* So that they are not introduced to each other. */
+static void link_all(struct rig *r, struct rig_client *c, uint8_t count, uint8_t first_token)
+{
+    for (uint8_t i = 0; i < count; i++)
+        for (uint8_t k = 0; k < i; k++, first_token++) {
+            rig_link(r, &c[i], first_token, 0, false);
+            rig_link(r, &c[k], first_token, 1, false);
+        }
+}
+
+/* Three runs of this house have failed; the members have no shares. */
+static void fail_three_times(struct rig *r, struct rig_client *members, size_t count, struct rig_client *guesser)
+{
+    for (size_t failed = 0; failed < 3; failed++) {
+        rig_join(r, guesser, 42, 1);
+        rig_stock(&members[failed], 1);
+        assert_true(rig_register(r, &members[failed], FORM_ROOM, 42));
+        wait_with_stock(r, VTIME_S(31), members, count, 42, 0);
+        guesser->registered = false;
+        guesser->cookie_size = 0;
+        guesser->addr.port++;
+    }
+}
+
+/* When the ten seconds are over it is somebody's turn at once, with no refresh; those of one house take turns. */
+static void a_house_whose_runs_failed_need_not_refresh(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client members[8], house[2];
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 8; i++) {
+        members[i] = rig_client(i);
+        rig_join(&r, &members[i], 42, 0);
+    }
+    link_all(&r, members, 8, 1);
+    house[0] = rig_client(50);
+    fail_three_times(&r, members, 8, &house[0]);
+    house[1] = house[0];
+    house[1].addr.port++;
+    for (int i = 0; i < 2; i++)
+        rig_join(&r, &house[i], 42, 0);
+    link_all(&r, house, 2, 100);
+    for (int i = 0; i < 2; i++) {
+        rig_stock(&house[i], 3);
+        assert_true(rig_register(&r, &house[i], FORM_ROOM, 42));
+    }
+    const uint64_t before = rig_stat(&r, "introduced") + 1; /* the first need not wait */
+    for (uint16_t i = 0; i < 8; i++) {
+        rig_stock(&members[i], 1);
+        assert_true(rig_register(&r, &members[i], FORM_ROOM, 42));
+    }
+    assert_int_equal(rig_stat(&r, "introduced"), before);
+    for (uint64_t turn = 1; turn <= 2; turn++) { /* nobody answers: then not before a refresh */
+        rig_wait(&r, FAILED_GAP_US - 1);
+        assert_int_equal(rig_stat(&r, "introduced"), before + turn - 1);
+        rig_wait(&r, 1);
+        assert_int_equal(rig_stat(&r, "introduced"), before + turn);
+        assert_int_equal(rig_count(&r, &house[0].addr, FRAME_PEER_INFO), turn % 2 == 1);
+        assert_int_equal(rig_count(&r, &house[1].addr, FRAME_PEER_INFO), turn % 2 == 0);
+    }
+    rig_stop(&r);
+}
+
+/* Who waits for its turn goes, moves to another room or to another address. */
+static void who_waits_for_its_turn_may_go(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 4; how++) {
+        struct rig r;
+        struct rig_client members[4], house[2];
+        rig_start(&r, NULL);
+        for (uint16_t i = 0; i < 4; i++) {
+            members[i] = rig_client(i);
+            rig_join(&r, &members[i], 42, 0);
+        }
+        link_all(&r, members, 4, 1);
+        house[0] = rig_client(50);
+        fail_three_times(&r, members, 4, &house[0]);
+        house[1] = house[0];
+        house[1].addr.port++;
+        for (int i = 0; i < 2; i++)
+            rig_join(&r, &house[i], 42, 0);
+        link_all(&r, house, 2, 100);
+        for (int i = 0; i < 2; i++) {
+            rig_stock(&house[i], 8);
+            assert_true(rig_register(&r, &house[i], FORM_ROOM, 42));
+        }
+        const uint64_t before = rig_stat(&r, "introduced") + 1;
+        for (uint16_t i = 0; i < 4; i++) {
+            rig_stock(&members[i], 1);
+            assert_true(rig_register(&r, &members[i], FORM_ROOM, 42));
+        }
+        server_check(r.server, r.now);
+        struct frame leave = {.kind = FRAME_LEAVE, .leave = {.has_secret = true}};
+        memcpy(leave.leave.secret, house[0].secret, SECRET_BYTES);
+        if (how == 0)
+            rig_send(&r, &house[0].addr, &leave);
+        else if (how == 1)
+            assert_true(rig_register(&r, &house[0], FORM_ROOM, 43));
+        else if (how == 2)
+            rig_wait(&r, LEASE_US); /* all of them */
+        else
+            house[0].addr = rig_client(60).addr;
+        if (how == 3) { /* a house of its own: nothing has failed there, and it need not wait */
+            assert_false(rig_register(&r, &house[0], FORM_ROOM, 42));
+            const struct frame *retry = rig_expect(&r, &house[0].addr, FRAME_RETRY);
+            house[0].cookie_size = retry->retry.cookie_size;
+            memcpy(house[0].cookie, retry->retry.cookie, retry->retry.cookie_size);
+            assert_true(rig_register(&r, &house[0], FORM_ROOM, 42));
+        }
+        server_check(r.server, r.now);
+        if (how < 2) {
+            rig_wait(&r, FAILED_GAP_US);
+            assert_int_equal(rig_stat(&r, "introduced"), before + 1);
+        } else if (how == 3) {
+            assert_int_equal(rig_stat(&r, "introduced"), before + 3);
+        }
+        rig_wait(&r, 3 * FAILED_GAP_US);
+        server_check(r.server, r.now);
+        rig_stop(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +509,8 @@ int main(void)
         cmocka_unit_test(signals_have_a_budget),
         cmocka_unit_test(signals_go_only_where_an_introduction_is),
         cmocka_unit_test(a_house_whose_runs_failed_is_slowed_down),
+        cmocka_unit_test(a_house_whose_runs_failed_need_not_refresh),
+        cmocka_unit_test(who_waits_for_its_turn_may_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

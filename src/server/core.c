@@ -31,12 +31,13 @@ static void run_timers(struct server *s, vtime_us now)
         return;
     introductions_run(s, now);
     registrations_run(s, now);
+    failed_run(s, now);
     strangers_run(s, now);
 }
 
 vtime_us server_deadline(const struct server *s)
 {
-    vtime_us due = introductions_deadline(s);
+    vtime_us due = vtime_min(introductions_deadline(s), failed_deadline(s));
     if (s->down)
         return VTIME_NEVER;
     if (s->leases.head != 0)

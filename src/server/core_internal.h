@@ -13,7 +13,8 @@ enum {
     REGISTRATIONS_DEFAULT = 65536,
     STRANGERS_DEFAULT = 1024, /* over half of it: Retry, which needs no state */
     COUNT_MAX = 1 << 24,      /* of any table: ids stay far from 2^32 */
-    OUT_MAX = 128,            /* one input makes fewer than 64 datagrams */
+    OUT_MAX = 128,            /* one input makes fewer than 64 datagrams, */
+    OUT_TIMERS_MAX = 64,      /* so that what is due leaves it enough */
     PREFIX_SHARE_MIN = 64,    /* registrations of one source prefix when the table is over half full: */
     PREFIX_SHARE_PART = 64,   /* this many, or this part of the table */
 
@@ -106,6 +107,8 @@ struct registration {
     uint32_t links;         /* chain through link.side[] */
     uint32_t sequence;      /* of joining its place: the smaller waits longer */
     uint32_t unconfirmed_s; /* server_seconds of the newest run without a link; 0: none */
+    struct node waiting;    /* at failed[waits_at - 1] */
+    uint16_t waits_at;      /* 0: nowhere */
     uint8_t share_count, link_count, refreshes;
 };
 static_assert(sizeof(struct registration) <= 160, "a million registrations fit 700 MiB");
@@ -175,8 +178,11 @@ struct pair {             /* two registrations that are not to be introduced */
 
 struct failed { /* a source prefix in a room whose runs as a newcomer came to nothing */
     uint64_t tag;
-    uint32_t runs;
     vtime_us newest, introduced;
+    struct list waiting; /* registrations that are to be tried when the gap is over */
+    struct node gap;
+    uint32_t runs;
+    bool in_gap; /* in server.gaps */
 };
 
 struct reservation {
@@ -255,6 +261,7 @@ struct server {
     vtime_us bits_grace_until;
 
     struct failed failed[FAILED_SLOTS];
+    struct list gaps; /* of failed[], in the order of `introduced`: all gaps are equally long */
     struct reservation reserved[RESERVED_MAX];
     uint32_t reserved_heads[RESERVED_SLOTS];
     uint32_t reserved_next;
@@ -410,9 +417,13 @@ void pair_remember(struct server *s, uint32_t a, uint32_t b, bool silent_a, bool
 void pair_proven(struct server *s, vtime_us now, uint32_t a, uint32_t b, bool in_time);
 bool pair_is_blocked(const struct server *s, vtime_us now, uint32_t a, uint32_t b);
 void failed_remember(struct server *s, vtime_us now, uint32_t newcomer);
-bool failed_must_wait(const struct server *s, vtime_us now, uint32_t newcomer);
 bool failed_is_known(const struct server *s, vtime_us now, uint32_t newcomer);
+/* True: not now; introduce_registration is called for it when its turn has come. */
+bool failed_must_wait(struct server *s, vtime_us now, uint32_t newcomer);
 void failed_introduced(struct server *s, vtime_us now, uint32_t newcomer);
+void failed_forget(struct server *s, uint32_t registration); /* it goes, or its prefix or place changes */
+void failed_run(struct server *s, vtime_us now);
+vtime_us failed_deadline(const struct server *s);
 
 /* ---- core_link.c: links and the relay ---- */
 void link_present(struct server *s, vtime_us now, uint32_t registration, const struct relay_token *t, bool answer);

@@ -310,7 +310,7 @@ void introductions_run(struct server *s, vtime_us now)
 {
     for (int stage = 0; stage < STAGES; stage++)
         while (s->stages[stage].head != 0 && now >= introduction_at(s, s->stages[stage].head)->due &&
-               s->out_count + 2 <= OUT_MAX)
+               s->out_count + 2 <= OUT_TIMERS_MAX)
             step(s, now, s->stages[stage].head);
 }
 

@@ -1,6 +1,7 @@
 /* What is remembered of introductions that came to nothing: small tables in which the newest pushes out
  * the oldest. What is forgotten costs a share, nothing more. */
 #include "server/core_internal.h"
+#include <stddef.h>
 #include <string.h>
 
 /* ---- pairs ---- */
@@ -108,6 +109,7 @@ static bool counts(const struct server *s, uint32_t newcomer)
     return registration_at(s, newcomer)->wish.room != 0;
 }
 
+/* Whoever else had the slot is forgotten; those who wait in it have their turn all the same. */
 void failed_remember(struct server *s, vtime_us now, uint32_t newcomer)
 {
     if (!counts(s, newcomer))
@@ -115,7 +117,8 @@ void failed_remember(struct server *s, vtime_us now, uint32_t newcomer)
     const uint64_t tag = failed_tag(s, newcomer);
     struct failed *f = &s->failed[tag % FAILED_SLOTS];
     if (f->tag != tag || now >= f->newest + FAILED_MEMORY_US)
-        *f = (struct failed){.tag = tag};
+        f->runs = 0;
+    f->tag = tag;
     f->runs++;
     f->newest = now;
 }
@@ -128,13 +131,82 @@ bool failed_is_known(const struct server *s, vtime_us now, uint32_t newcomer)
     return f != NULL && f->runs >= FAILED_RUNS_MAX;
 }
 
-bool failed_must_wait(const struct server *s, vtime_us now, uint32_t newcomer)
+/* ---- the gap between two introductions of such a prefix ---- */
+
+static const size_t WAITING = offsetof(struct registration, waiting);
+static const size_t GAP = offsetof(struct failed, gap);
+static_assert(FAILED_SLOTS <= UINT16_MAX, "registration.waits_at");
+
+static struct table slots(struct server *s)
 {
-    return failed_is_known(s, now, newcomer) && now < failed_find(s, now, newcomer)->introduced + FAILED_GAP_US;
+    return (struct table){.base = (uint8_t *)s->failed, .stride = sizeof s->failed[0], .max = FAILED_SLOTS};
+}
+
+static uint32_t slot_number(const struct server *s, const struct failed *f)
+{
+    return (uint32_t)(f - s->failed) + 1;
+}
+
+static void leave_gaps(struct server *s, struct failed *f)
+{
+    const struct table t = slots(s);
+    if (f->in_gap)
+        list_remove(&t, GAP, &s->gaps, slot_number(s, f));
+    f->in_gap = false;
+}
+
+bool failed_must_wait(struct server *s, vtime_us now, uint32_t newcomer)
+{
+    if (!failed_is_known(s, now, newcomer))
+        return false;
+    struct failed *f = failed_find(s, now, newcomer);
+    struct registration *r = registration_at(s, newcomer);
+    if (!f->in_gap || now >= f->introduced + FAILED_GAP_US)
+        return false;
+    if (r->waits_at == 0) {
+        r->waits_at = (uint16_t)slot_number(s, f);
+        list_append(&s->t.registrations, WAITING, &f->waiting, newcomer);
+    }
+    return true;
 }
 
 void failed_introduced(struct server *s, vtime_us now, uint32_t newcomer)
 {
-    if (failed_is_known(s, now, newcomer))
-        failed_find(s, now, newcomer)->introduced = now;
+    if (!failed_is_known(s, now, newcomer))
+        return;
+    struct failed *f = failed_find(s, now, newcomer);
+    const struct table t = slots(s);
+    leave_gaps(s, f);
+    f->introduced = now;
+    f->in_gap = true;
+    list_append(&t, GAP, &s->gaps, slot_number(s, f));
+}
+
+void failed_forget(struct server *s, uint32_t registration)
+{
+    struct registration *r = registration_at(s, registration);
+    if (r->waits_at != 0)
+        list_remove(&s->t.registrations, WAITING, &s->failed[r->waits_at - 1].waiting, registration);
+    r->waits_at = 0;
+}
+
+/* One after the other, until one of them has been introduced: with that the next gap begins, and who wants more goes
+ * to the end. */
+void failed_run(struct server *s, vtime_us now)
+{
+    while (now >= failed_deadline(s) && s->out_count + 2 * SHARES_MAX <= OUT_TIMERS_MAX) {
+        struct failed *f = &s->failed[s->gaps.head - 1];
+        const uint32_t first = f->waiting.head;
+        if (first == 0) {
+            leave_gaps(s, f);
+            continue;
+        }
+        failed_forget(s, first);
+        introduce_registration(s, now, first);
+    }
+}
+
+vtime_us failed_deadline(const struct server *s)
+{
+    return s->gaps.head == 0 ? VTIME_NEVER : s->failed[s->gaps.head - 1].introduced + FAILED_GAP_US;
 }

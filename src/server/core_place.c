@@ -74,6 +74,7 @@ void place_join(struct server *s, vtime_us now, uint32_t id, const struct wish *
 void place_leave(struct server *s, vtime_us now, uint32_t id)
 {
     struct registration *r = registration_at(s, id);
+    failed_forget(s, id);
     list_remove(&s->t.registrations, PLACE, list_of(s, &r->wish), id);
     if (r->wish.room == 0)
         count_open(s, now, &r->wish, -1);

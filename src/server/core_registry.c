@@ -154,6 +154,7 @@ void registration_set_path(struct server *s, vtime_us now, uint32_t id, const st
         return;
     }
     forget_ghost(s, now, &path->from, id);
+    failed_forget(s, id);
     unindex_source(s, id);
     r->party.path = *path;
     index_source(s, id);

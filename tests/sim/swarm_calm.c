@@ -3,9 +3,10 @@
 
 #include "swarm_parts.h"
 
-#define LOOK_US    VTIME_MS(100) /* how often it is looked whether all is well */
-#define STEADY_US  VTIME_S(5)    /* a session that only one of two has may look like peace for a moment */
-#define SETTLED_US VTIME_S(60)   /* for all that was ever said: who does not answer any more is gone by then */
+#define LOOK_US      VTIME_MS(100) /* how often it is looked whether all is well */
+#define STEADY_US    VTIME_S(5)    /* a session that only one of two has may look like peace for a moment */
+#define HOUSE_GAP_US VTIME_S(10)
+#define SETTLED_US   VTIME_S(60) /* for all that was ever said: who does not answer any more is gone by then */
 #define SWEPT_US                                                                                                       \
     VTIME_S(240) /* for what the dead have left at the server: leases, and tokens of runs that were lost               \
                   */
@@ -140,12 +141,11 @@ static void end_of_chaos(struct swarm *x)
         scene_restart_server(x->s);
 }
 
-/* From a home three of whose runs have led to nothing (somebody was killed there, thrice) the server introduces one at
- * a time, which comes to one for each refresh: two who live there and know nobody yet need so long for a full room. */
+/* From a home three of whose runs have led to nothing (somebody was killed there, thrice) the server introduces one in
+ * ten seconds: two who live there and know nobody yet need so long for a full room. */
 static vtime_us calm_us(const struct swarm *x)
 {
-    return x->count <= FEW ? SWARM_CALM_US
-                           : SWARM_CALM_US + 2 * (vtime_us)x->count * (REFRESH_MIN_US + REFRESH_JITTER_US);
+    return x->count <= FEW ? SWARM_CALM_US : SWARM_CALM_US + 2 * (vtime_us)x->count * HOUSE_GAP_US;
 }
 
 static void come_together(struct swarm *x)
