@@ -124,6 +124,7 @@ static void wrong_usage(void **state)
         {"--metrics nowhere", "'nowhere'"},
         {"--user no-such-user-here", "'no-such-user-here'"},
         {"--log-level loud", "'loud'"},
+        {"--log-addresses=yes", "--log-addresses=yes"},
         {"--config /no/such/file", "'/no/such/file': No such file"},
         {"--config /", "Is a directory"},
     };
@@ -147,6 +148,7 @@ static void the_configuration_file(void **state)
                  "\tlisten [::1]:5000\n"
                  "\n"
                  "alt-port=6000\r\n"
+                 "log-addresses = yes\n"
                  "  log-level   =   error  ");
     assert_int_equal(parse(&o, "--config @", error), OPTIONS_RUN);
     assert_int_equal(o.listen_count, 2);
@@ -154,6 +156,7 @@ static void the_configuration_file(void **state)
     assert_listens(&o, 1, "[::1]:5000");
     assert_int_equal(o.alternate_port, 6000);
     assert_int_equal(o.log_level, LOG_LEVEL_ERROR);
+    assert_true(o.log_addresses);
 
     /* The command line wins, wherever --config stands. */
     assert_int_equal(parse(&o, "--alt-port 7 --config @ --listen 127.0.0.2:1 --listen 127.0.0.3:1", error),
@@ -178,6 +181,7 @@ static void wrong_configuration(void **state)
         {"listen = 127.0.0.1\n", "line 1: listen: '127.0.0.1'"},
         {"alt-port =\n", "line 1: alt-port has no value"},
         {"alt-port\n", "line 1: alt-port has no value"},
+        {"log-addresses = perhaps\n", "line 1: log-addresses: 'perhaps'"},
         {"alt-port # 5\n", "line 1: alt-port has no value"},
         {"listen 1.2.3.4:5\nmetrics = 127.0.0.1:1\n", "line 2: metrics: metrics are not in this version"},
         {"user = no-such-user-here\n", "line 1: user: there is no user"},

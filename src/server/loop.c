@@ -3,10 +3,8 @@
 #include "net/udp.h"
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -127,16 +125,16 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 
 static void log_stats(const struct loop *l)
 {
-    char text[900];
-    size_t used = 0;
     struct server_stat stats[SERVER_STATS_MAX];
-    size_t count = server_stats(l->server, stats);
-    text[0] = '\0';
-    for (size_t i = 0; i < count && used < sizeof text; i++)
+    struct log_field fields[2 + SERVER_STATS_MAX];
+    const size_t count = server_stats(l->server, stats);
+    size_t used = 0;
+    fields[used++] = LOG_NUMBER("send_failed", l->send_failed);
+    fields[used++] = LOG_NUMBER("receive_failed", l->receive_failed);
+    for (size_t i = 0; i < count; i++)
         if (stats[i].value != 0)
-            used += (size_t)snprintf(text + used, sizeof text - used, " %s=%" PRIu64, stats[i].name, stats[i].value);
-    log_event(LOG_LEVEL_INFO, "stop", "send_failed=%" PRIu64 " receive_failed=%" PRIu64 "%s", l->send_failed,
-              l->receive_failed, text);
+            fields[used++] = LOG_NUMBER(stats[i].name, stats[i].value);
+    log_fields(LOG_LEVEL_INFO, "stop", fields, used);
 }
 
 /* ---- start ---- */
@@ -205,7 +203,7 @@ int loop_run(const struct sockets *sockets, void (*ready)(const struct sockets *
         event_base_dispatch(l.base);
         log_stats(&l);
     } else {
-        log_event(LOG_LEVEL_ERROR, "start-failed", "reason=\"no memory or no entropy\"");
+        log_event(LOG_LEVEL_ERROR, "start-failed", LOG_TEXT("reason", "no memory or no entropy"));
     }
     stop(&l);
     return started ? 0 : 1;

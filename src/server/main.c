@@ -2,12 +2,27 @@
 #include "server/options.h"
 #include "server/sockets.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Were one of the three closed, a socket would get its number, and every line of the log. What is not writable refuses
+ * them instead. */
+static bool have_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
 
 static int complain(int status, const char *what)
 {
@@ -44,8 +59,8 @@ static void announce(const struct sockets *s)
         printf("listening on udp %s\n", addr_format(&s->locals[i], text));
     puts("ready");
     if (fflush(stdout) != 0)
-        log_event(LOG_LEVEL_WARNING, "stdout-failed", "reason=\"%s\"", strerror(errno));
-    log_event(LOG_LEVEL_INFO, "start", "version=%s sockets=%zu", P2P_VERSION, s->count);
+        log_event(LOG_LEVEL_WARNING, "stdout-failed", LOG_TEXT("reason", strerror(errno)));
+    log_event(LOG_LEVEL_INFO, "start", LOG_TEXT("version", P2P_VERSION), LOG_NUMBER("sockets", s->count));
 }
 
 static int run(const struct options *o)
@@ -64,6 +79,8 @@ int main(int argc, char *argv[])
 {
     struct options o;
     char error[OPTIONS_ERROR_MAX];
+    if (!have_standard_files())
+        return 1; /* and nowhere to say so */
     signal(SIGPIPE, SIG_IGN);
     switch (options_parse(&o, argc, argv, error)) {
     case OPTIONS_HELP:
@@ -79,6 +96,6 @@ int main(int argc, char *argv[])
     case OPTIONS_RUN:
         break;
     }
-    log_set_level(o.log_level);
+    log_open(o.log_level, o.log_addresses);
     return run(&o);
 }

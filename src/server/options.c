@@ -21,6 +21,7 @@ const char options_help[] =
     "                       the command line wins\n"
     "  --user NAME          give up root for this user once the sockets are open\n"
     "  --log-level LEVEL    error, warning, info (default) or debug\n"
+    "  --log-addresses      clients' addresses may be in the log; without it none ever is\n"
     "  --check              look whether options and configuration are right, and do nothing else\n"
     "  --version, --help\n"
     "\n"
@@ -96,12 +97,21 @@ static bool set_log_level(struct options *o, const char *name, const char *value
     return wrong(error, "%s: '%.100s' is no level; give error, warning, info or debug", name, value);
 }
 
+/* From the command line it is always "yes". */
+static bool set_log_addresses(struct options *o, const char *name, const char *value, char *error)
+{
+    o->log_addresses = strcmp(value, "yes") == 0;
+    if (o->log_addresses || strcmp(value, "no") == 0)
+        return true;
+    return wrong(error, "%s: '%.100s' is neither yes nor no", name, value);
+}
+
 static const struct setting {
     const char *name;
     bool (*set)(struct options *o, const char *name, const char *value, char *error);
 } settings[] = {
     {"listen", set_listen}, {"alt-port", set_alternate},  {"metrics", set_metrics},
-    {"user", set_user},     {"log-level", set_log_level},
+    {"user", set_user},     {"log-level", set_log_level}, {"log-addresses", set_log_addresses},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -172,11 +182,17 @@ static bool apply_file(struct options *o, const char *path, char *error)
 enum { FLAG_CONFIG = SETTINGS, FLAG_CHECK, FLAG_VERSION, FLAG_HELP, FLAGS };
 
 static const struct option flags[] = {
-    {"listen", required_argument, NULL, 0},    {"alt-port", required_argument, NULL, 1},
-    {"metrics", required_argument, NULL, 2},   {"user", required_argument, NULL, 3},
-    {"log-level", required_argument, NULL, 4}, {"config", required_argument, NULL, FLAG_CONFIG},
-    {"check", no_argument, NULL, FLAG_CHECK},  {"version", no_argument, NULL, FLAG_VERSION},
-    {"help", no_argument, NULL, FLAG_HELP},    {NULL, 0, NULL, 0},
+    {"listen", required_argument, NULL, 0},
+    {"alt-port", required_argument, NULL, 1},
+    {"metrics", required_argument, NULL, 2},
+    {"user", required_argument, NULL, 3},
+    {"log-level", required_argument, NULL, 4},
+    {"log-addresses", no_argument, NULL, 5},
+    {"config", required_argument, NULL, FLAG_CONFIG},
+    {"check", no_argument, NULL, FLAG_CHECK},
+    {"version", no_argument, NULL, FLAG_VERSION},
+    {"help", no_argument, NULL, FLAG_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 static bool wrong_flag(char *error, int result, char *argv[])
@@ -224,7 +240,7 @@ static bool apply_flags(struct options *o, int argc, char *argv[], char *error)
             first_listen = false;
         }
         snprintf(label, sizeof label, "--%s", settings[flag].name);
-        if (!settings[flag].set(o, label, optarg, error))
+        if (!settings[flag].set(o, label, optarg != NULL ? optarg : "yes", error))
             return false;
     }
     return true;

@@ -23,6 +23,7 @@ struct options {
     bool           alternate_given;
     char           user[OPTIONS_USER_MAX]; /* empty: stay who we are */
     enum log_level log_level;
+    bool           log_addresses;
 };
 
 enum options_verdict { OPTIONS_RUN, OPTIONS_CHECK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };

@@ -82,7 +82,8 @@ bool sockets_open(struct sockets *ret, const struct options *o)
             sockets_close(ret);
             return complain(&o->listen[i], error);
         }
-        log_event(LOG_LEVEL_INFO, "family-missing", "family=%s", o->listen[i].family == ADDR_V6 ? "ipv6" : "ipv4");
+        log_event(LOG_LEVEL_INFO, "family-missing",
+                  LOG_TEXT("family", o->listen[i].family == ADDR_V6 ? "ipv6" : "ipv4"));
     }
     struct addr at = o->listen[0];
     int error = ret->count == 0 ? EAFNOSUPPORT : EADDRINUSE;
