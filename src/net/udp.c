@@ -1,10 +1,8 @@
 #include "net/udp.h"
+#include "net/udp_message.h"
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,13 +10,7 @@ enum {
     SWALLOW_MAX = 16, /* ICMP errors in a row before the loop gets a chance to do something else */
 };
 
-union sockaddr_any {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static socklen_t sockaddr_from(union sockaddr_any *ret, const struct addr *a)
+socklen_t udp_sockaddr_from(union udp_sockaddr *ret, const struct addr *a)
 {
     memset(ret, 0, sizeof *ret);
     if (a->family == ADDR_V6) {
@@ -33,7 +25,7 @@ static socklen_t sockaddr_from(union sockaddr_any *ret, const struct addr *a)
     return sizeof ret->v4;
 }
 
-static void sockaddr_to(struct addr *ret, const union sockaddr_any *from)
+void udp_sockaddr_to(struct addr *ret, const union udp_sockaddr *from)
 {
     memset(ret, 0, sizeof *ret);
     if (from->any.sa_family == AF_INET6)
@@ -65,8 +57,8 @@ int udp_open(const struct addr *bind_to, struct addr *ret_local)
     if (fd < 0)
         return -errno;
 
-    union sockaddr_any at;
-    socklen_t size = sockaddr_from(&at, bind_to);
+    union udp_sockaddr at;
+    socklen_t size = udp_sockaddr_from(&at, bind_to);
     if (prepare(fd, v6) != 0 || bind(fd, &at.any, size) != 0 || getsockname(fd, &at.any, &size) != 0) {
         int error = errno;
         close(fd);
@@ -77,8 +69,7 @@ int udp_open(const struct addr *bind_to, struct addr *ret_local)
     return fd;
 }
 
-/* Errors that an earlier datagram's ICMP answer may leave on the socket: the network's weather. */
-static bool is_weather(int error)
+bool udp_is_weather(int error)
 {
     switch (error) {
     case EINTR:
@@ -100,7 +91,12 @@ static bool is_weather(int error)
     }
 }
 
-static void read_local(struct msghdr *message, struct addr *ret)
+bool udp_is_full(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS;
+}
+
+void udp_read_local(struct msghdr *message, struct addr *ret)
 {
     memset(ret, 0, sizeof *ret);
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
@@ -119,8 +115,8 @@ static void read_local(struct msghdr *message, struct addr *ret)
 int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct addr *ret_local)
 {
     for (int i = 0; i < SWALLOW_MAX; i++) {
-        union sockaddr_any from = {0};
-        _Alignas(struct cmsghdr) uint8_t control[256];
+        union udp_sockaddr from = {0};
+        _Alignas(struct cmsghdr) uint8_t control[UDP_LOCAL_BYTES];
         struct iovec part = {.iov_base = at, .iov_len = cap};
         struct msghdr message = {.msg_name = &from,
                                  .msg_namelen = sizeof from,
@@ -130,12 +126,12 @@ int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct a
                                  .msg_controllen = sizeof control};
         ssize_t size = recvmsg(fd, &message, 0);
         if (size < 0) {
-            if (is_weather(errno))
+            if (udp_is_weather(errno))
                 continue;
             return -errno;
         }
-        sockaddr_to(ret_from, &from);
-        read_local(&message, ret_local);
+        udp_sockaddr_to(ret_from, &from);
+        udp_read_local(&message, ret_local);
         return message.msg_flags & MSG_TRUNC ? (int)cap + 1 : (int)size;
     }
     return -EAGAIN;
@@ -150,7 +146,7 @@ static void append_control(struct msghdr *message, int level, int type, const vo
     message->msg_controllen += CMSG_SPACE(size);
 }
 
-static void append_source(struct msghdr *message, const struct addr *local)
+void udp_append_source(struct msghdr *message, const struct addr *local)
 {
     if (local->family == ADDR_V6) {
         struct in6_pktinfo info = {0};
@@ -170,16 +166,16 @@ int udp_send(int fd, const struct addr *local, const struct addr *to, uint8_t tt
     if (to->port == 0)
         return -EINVAL;
 
-    union sockaddr_any sockaddr;
-    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))] = {0};
+    union udp_sockaddr sockaddr;
+    _Alignas(struct cmsghdr) uint8_t control[UDP_LOCAL_BYTES + CMSG_SPACE(sizeof(int))] = {0};
     struct iovec part = {.iov_base = (void *)(uintptr_t)at, .iov_len = size};
     struct msghdr message = {.msg_name = &sockaddr,
-                             .msg_namelen = sockaddr_from(&sockaddr, to),
+                             .msg_namelen = udp_sockaddr_from(&sockaddr, to),
                              .msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = control};
     if (local != NULL && local->family == to->family)
-        append_source(&message, local);
+        udp_append_source(&message, local);
     if (ttl != 0) {
         int hops = ttl;
         bool v6 = to->family == ADDR_V6;
@@ -191,7 +187,7 @@ int udp_send(int fd, const struct addr *local, const struct addr *to, uint8_t tt
     while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) {
         if (errno == EINTR)
             continue;
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
+        return udp_is_full(errno) ? 0 : -errno;
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "server/loop.h"
 #include "net/interfaces.h"
 #include "net/udp.h"
+#include "server/batch.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
@@ -10,10 +11,9 @@
 #include <sys/random.h>
 
 enum {
-    RECEIVE_BATCH = 256, /* datagrams from one socket before the others get a turn */
-    FLUSH_BATCH = 32,
-    FLUSH_WAIT_MS = 10, /* for a full send queue, while saying goodbye */
-    SLEEP_MAX_S = 60,   /* the timer's clock stops while the machine sleeps, the core's does not */
+    RECEIVE_BATCHES = 4, /* from one socket before the others get a turn */
+    FLUSH_WAIT_MS = 10,  /* for a full send queue, while saying goodbye */
+    SLEEP_MAX_S = 60,    /* the timer's clock stops while the machine sleeps, the core's does not */
 };
 #define FLUSH_MAX_US VTIME_S(3)
 
@@ -26,25 +26,32 @@ struct loop {
         struct loop *loop;
         uint16_t socket;
     } listeners[SERVER_SOCKETS_MAX];
-    uint64_t send_failed, receive_failed;
+    struct batch_in *in;
+    struct batch_out *out; /* one for each socket; what is never used is never touched */
+    uint64_t receive_failed;
 };
 
 /* ---- out ---- */
 
-static bool send_next(struct loop *l)
+static void flush(struct loop *l, size_t socket)
 {
-    struct server_out out;
-    if (!server_poll(l->server, net_now(), &out))
-        return false;
-    if (udp_send(l->sockets->fds[out.socket], &out.local, &out.to, 0, out.bytes, out.size) != 0)
-        l->send_failed++; /* weather: no route, not permitted */
-    return true;
+    batch_send(&l->out[socket], l->sockets->fds[socket]);
 }
 
-static void send_all(struct loop *l)
+static void flush_all(struct loop *l)
 {
-    while (send_next(l))
-        continue;
+    for (size_t i = 0; i < l->sockets->count; i++)
+        flush(l, i);
+}
+
+/* What the core has to say goes into the batches. Copied, so that the core has its queue for itself. */
+static void gather(struct loop *l, vtime_us now)
+{
+    for (struct server_out o; server_poll(l->server, now, &o);) {
+        batch_put(&l->out[o.socket], &o.local, &o.to, o.bytes, o.size);
+        if (l->out[o.socket].count == BATCH_MAX)
+            flush(l, o.socket);
+    }
 }
 
 static void set_timer(struct loop *l)
@@ -59,30 +66,40 @@ static void set_timer(struct loop *l)
 
 /* ---- in ---- */
 
+/* One reading of the clock for a batch: its last datagram is not 1 ms older than its first, and what the core times
+ * are seconds. Returns how many came. */
+static int receive(struct loop *l, uint16_t socket)
+{
+    const int count = batch_receive(l->in, l->sockets->fds[socket]);
+    const vtime_us now = net_now();
+    if (count < 0)
+        l->receive_failed++;
+    for (int i = 0; i < count; i++) {
+        struct batch_datagram d;
+        batch_get(l->in, (size_t)i, &d);
+        server_input(l->server, now, socket, &d.local, &d.from, d.bytes, d.size);
+        gather(l, now);
+    }
+    flush_all(l);
+    return count;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     const struct listener *listener = context;
-    struct loop *l = listener->loop;
-    uint8_t datagram[DATAGRAM_BYTES_MAX + 1]; /* one more: a size that the core refuses */
-    (void)what;
-    for (int i = 0; i < RECEIVE_BATCH; i++) {
-        struct addr from, local;
-        int size = udp_receive(fd, datagram, DATAGRAM_BYTES_MAX, &from, &local);
-        if (size < 0) {
-            l->receive_failed += size != -EAGAIN;
-            break;
-        }
-        server_input(l->server, net_now(), listener->socket, &local, &from, datagram, (size_t)size);
-        send_all(l);
-    }
-    set_timer(l);
+    (void)fd, (void)what;
+    for (int i = 0; i < RECEIVE_BATCHES && receive(listener->loop, listener->socket) == BATCH_MAX; i++)
+        continue;
+    set_timer(listener->loop);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
+    struct loop *l = context;
     (void)fd, (void)what;
-    send_all(context);
-    set_timer(context);
+    gather(l, net_now());
+    flush_all(l);
+    set_timer(l);
 }
 
 static bool draw_entropy(uint8_t ret[static RNG_SEED_BYTES])
@@ -103,33 +120,48 @@ static void on_minute(evutil_socket_t fd, short what, void *context)
 
 /* ---- the end ---- */
 
-static bool can_send(const struct loop *l)
+static void wait_until_sendable(int fd)
 {
-    struct pollfd fds[SERVER_SOCKETS_MAX];
-    for (size_t i = 0; i < l->sockets->count; i++)
-        fds[i] = (struct pollfd){.fd = l->sockets->fds[i], .events = POLLOUT};
-    return poll(fds, l->sockets->count, FLUSH_WAIT_MS) > 0;
+    poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, FLUSH_WAIT_MS);
+}
+
+/* A goodbye that is lost costs its client a minute, so a full queue is waited for, but not for long. */
+static void say_goodbye(struct loop *l)
+{
+    const vtime_us until = net_now() + FLUSH_MAX_US;
+    struct server_out o;
+    server_command(l->server, net_now(), &(struct server_command){.kind = SERVER_COMMAND_SHUTDOWN});
+    for (vtime_us now; (now = net_now()) < until && server_poll(l->server, now, &o);) {
+        batch_put(&l->out[o.socket], &o.local, &o.to, o.bytes, o.size);
+        if (l->out[o.socket].count == BATCH_MAX) {
+            wait_until_sendable(l->sockets->fds[o.socket]);
+            flush(l, o.socket);
+        }
+    }
+    flush_all(l);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     struct loop *l = context;
-    const vtime_us until = net_now() + FLUSH_MAX_US;
     (void)number, (void)what;
-    server_command(l->server, net_now(), &(struct server_command){.kind = SERVER_COMMAND_SHUTDOWN});
-    for (int i = 1; net_now() < until && send_next(l); i++)
-        if (i % FLUSH_BATCH == 0)
-            can_send(l);
+    say_goodbye(l);
     event_base_loopbreak(l->base);
 }
 
 static void log_stats(const struct loop *l)
 {
     struct server_stat stats[SERVER_STATS_MAX];
-    struct log_field fields[2 + SERVER_STATS_MAX];
+    struct log_field fields[3 + SERVER_STATS_MAX];
     const size_t count = server_stats(l->server, stats);
     size_t used = 0;
-    fields[used++] = LOG_NUMBER("send_failed", l->send_failed);
+    uint64_t send_failed = 0, send_full = 0;
+    for (size_t i = 0; i < l->sockets->count; i++) {
+        send_failed += l->out[i].failed;
+        send_full += l->out[i].full;
+    }
+    fields[used++] = LOG_NUMBER("send_failed", send_failed);
+    fields[used++] = LOG_NUMBER("send_full", send_full);
     fields[used++] = LOG_NUMBER("receive_failed", l->receive_failed);
     for (size_t i = 0; i < count; i++)
         if (stats[i].value != 0)
@@ -150,6 +182,18 @@ static bool start_core(struct loop *l)
         return false;
     server_init(l->server, &config, seed, net_now());
     explicit_bzero(seed, sizeof seed);
+    return true;
+}
+
+static bool start_batches(struct loop *l)
+{
+    l->in = calloc(1, sizeof *l->in);
+    l->out = calloc(l->sockets->count, sizeof *l->out);
+    if (l->in == NULL || l->out == NULL)
+        return false;
+    batch_in_init(l->in);
+    for (size_t i = 0; i < l->sockets->count; i++)
+        batch_out_init(&l->out[i]);
     return true;
 }
 
@@ -190,13 +234,15 @@ static void stop(struct loop *l)
     free_event(l->terminate);
     if (l->base != NULL)
         event_base_free(l->base);
+    free(l->in);
+    free(l->out);
     free(l->server);
 }
 
 int loop_run(const struct sockets *sockets, void (*ready)(const struct sockets *))
 {
     struct loop l = {.sockets = sockets};
-    bool started = start_core(&l) && start_events(&l);
+    bool started = start_core(&l) && start_batches(&l) && start_events(&l);
     if (started) {
         set_timer(&l);
         ready(sockets);

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 enum {
-    RECEIVE_BUFFER_BYTES = 4 << 20, /* a burst of some thousand datagrams; the system may grant less */
+    RECEIVE_BUFFER_BYTES = 4 << 20, /* a burst of some thousand datagrams */
+    SEND_BUFFER_BYTES = 1 << 20,    /* what the receive batches of one turn may make, while the device is busy */
     ALTERNATE_TRIES = 16,           /* to find one free port for all addresses */
 };
 
@@ -25,14 +26,21 @@ static bool complain(const struct addr *a, int error)
     return false;
 }
 
+/* The first is for root and has no upper bound; without it the system may grant less. */
+static void set_buffer(int fd, int forced, int wished, int bytes)
+{
+    if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
+        setsockopt(fd, SOL_SOCKET, wished, &bytes, sizeof bytes);
+}
+
 /* 0 or an errno. */
 static int add(struct sockets *s, const struct addr *a)
 {
     int fd = udp_open(a, &s->locals[s->count]);
     if (fd < 0)
         return -fd;
-    const int bytes = RECEIVE_BUFFER_BYTES;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
     s->fds[s->count++] = fd;
     return 0;
 }
