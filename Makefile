@@ -37,7 +37,7 @@ client_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_clien
 test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,cmocka)
 
 ifeq ($(and $(server_ldlibs),$(client_ldlibs)),)
-ifneq ($(filter-out test fuzz fuzz-minimise coverage demo testbed testbed-down e2e e2e-full deps clean help uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out test fuzz fuzz-minimise coverage demo testbed testbed-down e2e e2e-full deps clean help uninstall bench,$(or $(MAKECMDGOALS),all)),)
 $(warning some libraries are missing; `make deps` installs them)
 endif
 endif
@@ -197,9 +197,12 @@ picture: $(B)/tests/sim/trace_meeting
 # ---- fuzzing and coverage: docs/testing.md ----
 include fuzz/fuzz.mk
 
+# ---- figures: docs/bench.md ----
+include bench/bench.mk
+
 # ---- house ----
 format:
-	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c testbed/netns/*.c)
+	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c bench/*.c testbed/netns/*.c)
 
 deps:
 	@scripts/install-deps.sh
@@ -222,6 +225,7 @@ help:
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'
 	@echo 'make sim        random worlds by the number: SEED=1 SEEDS=100 or SECONDS=60, JOBS=2 (docs/simulator.md)'
 	@echo 'make fuzz       every harness of fuzz/ for TIME=20 seconds; FUZZ=codec TIME=60: one; ENGINE=afl: AFL++'
+	@echo 'make bench      the README'\''s figures, each beside a reference: BENCH=relay TIME=5 (docs/bench.md)'
 	@echo 'make coverage   which lines run by fuzzing, unit tests and simulation (docs/testing.md)'
 	@echo 'make sim-mutants  bugs put in on purpose are found; make sim-hash: every compiler runs the same worlds'
 	@echo 'make lint       layering, purity of the cores, format, sizes'

@@ -1,0 +1,116 @@
+#include "bench/bench.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+enum {
+    RECEIVE_BUFFER_BYTES = 4 << 20, /* as p2p-server's; the system may grant less */
+    PATIENCE_S = 5,                 /* nothing is lost on loopback, but the machine may be busy */
+};
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t) != 0)
+        bench_fail("cannot read a clock: %s", strerror(errno));
+    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+uint64_t bench_now_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t bench_cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+    int error = clock_getcpuclockid(pid, &clock);
+    if (error != 0)
+        bench_fail("process %d has no CPU clock: %s", (int)pid, strerror(error));
+    return read_clock(clock);
+}
+
+_Noreturn void bench_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("bench: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+uint64_t bench_number(const char *name, const char *text, uint64_t min, uint64_t max)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || value < min || value > max)
+        bench_fail("%s: '%s' is not a number from %llu to %llu", name, text, (unsigned long long)min,
+                   (unsigned long long)max);
+    return value;
+}
+
+double bench_seconds(const char *name, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value <= 0 || value > 3600)
+        bench_fail("%s: '%s' is not a time in seconds, above 0 and at most 3600", name, text);
+    return value;
+}
+
+struct sockaddr_in bench_loopback(uint32_t host, uint16_t port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(127U << 24 | (host & 0xffffff))};
+}
+
+static int open_at(struct sockaddr_in at)
+{
+    const int bytes = RECEIVE_BUFFER_BYTES;
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+        bind(fd, (const struct sockaddr *)&at, sizeof at) != 0)
+        bench_fail("no UDP socket at %s port %u: %s", inet_ntoa(at.sin_addr), ntohs(at.sin_port), strerror(errno));
+    return fd;
+}
+
+int bench_socket(uint32_t host, uint16_t port)
+{
+    return open_at(bench_loopback(host, port));
+}
+
+int bench_socket_everywhere(void)
+{
+    return open_at((struct sockaddr_in){.sin_family = AF_INET});
+}
+
+uint16_t bench_port_of(int fd)
+{
+    struct sockaddr_in at;
+    socklen_t size = sizeof at;
+    if (getsockname(fd, (struct sockaddr *)&at, &size) != 0)
+        bench_fail("a socket has no name: %s", strerror(errno));
+    return ntohs(at.sin_port);
+}
+
+size_t bench_ask(int fd, const void *question, size_t size, uint8_t *ret, size_t cap, const char *what)
+{
+    ssize_t got = -1;
+    if (send(fd, question, size, 0) == (ssize_t)size)
+        got = recv(fd, ret, cap, 0);
+    if (got < 0)
+        bench_fail("no answer to %s: %s", what, strerror(errno));
+    return (size_t)got;
+}

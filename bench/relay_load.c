@@ -1,0 +1,236 @@
+/* Loads a relay that runs on another core, and measures what it does.
+ * usage: relay_load KIND PORT PID FLOWS BYTES SECONDS [RATE]
+ *   KIND   bare (forward), p2p (p2p-server), turn; at 127.0.0.1:PORT, process PID
+ *   BYTES  of a datagram as it comes to the relay; RATE: datagrams a second
+ *
+ * Without RATE: as many as the relay takes, a fixed number being under way at any time, so that none is lost. With it:
+ * so many, and on a flow of its own a probe in each millisecond or so, of which the way through the relay is timed.
+ *
+ * This program must never be what limits. It sends several datagrams of a flow in one call that the kernel cuts up
+ * (UDP_SEGMENT), and does not fetch what arrives: a filter on the receiving socket lets the kernel count and drop it.
+ * Nor does that wake anybody, as no receiver on another machine would be woken by the relay either. */
+#include "bench/flow.h"
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
+#include <netinet/udp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    FLOWS_MAX = 1000,
+    BURST = 8,               /* datagrams in one call */
+    UNDER_WAY_MAX = 48,      /* in all: what coturn's receive buffer holds of 1,200 bytes */
+    STALL_NS = 20 * 1000000, /* nothing arrives: what is under way is lost */
+    WARM_UP_NS = 50 * 1000000,
+    PROBE_GAP_NS = 1000000, /* +- half of it */
+    PROBES_MAX = 1 << 20,
+};
+
+struct load {
+    struct flow *flows;
+    uint32_t count;
+    pid_t pid;
+    uint64_t sent, arrived, lost, rounds, rounds_waited;
+    int64_t under_way;
+};
+
+/* ---- one flow ---- */
+
+static void count_and_drop(int fd)
+{
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {.len = 1, .filter = &nothing};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        bench_fail("this kernel takes no socket filter: %s", strerror(errno));
+}
+
+static uint32_t dropped(int fd)
+{
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t size = sizeof memory;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 || size < sizeof memory)
+        bench_fail("this kernel does not tell what a socket has dropped (SO_MEMINFO): %s", strerror(errno));
+    return memory[SK_MEMINFO_DROPS];
+}
+
+static void cut_up(const struct flow *f)
+{
+    const int size = (int)f->size;
+    if (setsockopt(f->from, SOL_UDP, UDP_SEGMENT, &size, sizeof size) != 0)
+        bench_fail("this kernel has no UDP_SEGMENT (Linux 4.18): %s", strerror(errno));
+}
+
+static void send_burst(struct flow *f, unsigned count)
+{
+    struct iovec parts[BURST];
+    for (unsigned i = 0; i < count; i++)
+        parts[i] = (struct iovec){.iov_base = f->datagram, .iov_len = f->size};
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    if (sendmsg(f->from, &message, 0) < 0 && errno != ECONNREFUSED)
+        bench_fail("cannot send: %s", strerror(errno));
+}
+
+/* ---- as much as it takes ---- */
+
+static void look(struct load *l, struct flow *f)
+{
+    const uint32_t now = dropped(f->to), more = now - f->arrived;
+    f->arrived = now;
+    l->arrived += more;
+    l->under_way -= more;
+}
+
+static void run_full(struct load *l, uint64_t ns)
+{
+    const uint64_t until = bench_now_ns() + ns;
+    uint64_t now, progress = 0, seen = 0;
+    for (uint32_t i = 0; (now = bench_now_ns()) < until; i = (i + 1) % l->count) {
+        look(l, &l->flows[i]);
+        l->rounds++;
+        if (l->under_way + BURST <= UNDER_WAY_MAX) {
+            send_burst(&l->flows[i], BURST);
+            l->sent += BURST;
+            l->under_way += BURST;
+        } else {
+            l->rounds_waited++;
+        }
+        if (seen != l->arrived || progress == 0) {
+            seen = l->arrived;
+            progress = now;
+        } else if (now - progress > STALL_NS) {
+            l->lost += (uint64_t)l->under_way;
+            l->under_way = 0;
+            progress = now;
+        }
+    }
+}
+
+static void measure_full(struct load *l, double seconds)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        count_and_drop(l->flows[i].to);
+        cut_up(&l->flows[i]);
+        l->flows[i].arrived = dropped(l->flows[i].to);
+    }
+    run_full(l, WARM_UP_NS);
+    l->sent = l->arrived = l->lost = l->rounds = l->rounds_waited = 0;
+    const uint64_t began = bench_now_ns(), cpu = bench_cpu_ns(l->pid);
+    run_full(l, (uint64_t)(seconds * 1e9));
+    const double cpu_s = (double)(bench_cpu_ns(l->pid) - cpu) / 1e9, s = (double)(bench_now_ns() - began) / 1e9;
+    if (l->arrived == 0)
+        bench_fail("nothing came through the relay");
+    printf("{\"bytes\": %zu, \"datagrams\": %llu, \"lost\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, "
+           "\"generator_waited\": %.3f}\n",
+           l->flows[0].size, (unsigned long long)l->arrived, (unsigned long long)l->lost, s, cpu_s,
+           (double)l->rounds_waited / (double)l->rounds);
+}
+
+/* ---- so much, and how long it takes ---- */
+
+static void send_probe(struct flow *f, uint64_t now)
+{
+    memcpy(f->datagram + f->size - sizeof now, &now, sizeof now);
+    if (send(f->from, f->datagram, f->size, 0) < 0)
+        bench_fail("cannot send a probe: %s", strerror(errno));
+}
+
+static bool fetch_probe(const struct flow *f, uint32_t *ret_ns)
+{
+    uint8_t bytes[DATAGRAM_BYTES_MAX];
+    uint64_t then;
+    ssize_t size = recv(f->to, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (size < (ssize_t)sizeof then)
+        return false;
+    memcpy(&then, bytes + size - sizeof then, sizeof then);
+    *ret_ns = (uint32_t)(bench_now_ns() - then);
+    return true;
+}
+
+static size_t run_paced(struct load *l, uint64_t ns, double rate, uint32_t *ret_times)
+{
+    const uint64_t began = bench_now_ns();
+    uint64_t now, probe_at = began;
+    size_t times = 0;
+    uint32_t next = 1;
+    while ((now = bench_now_ns()) < began + ns) {
+        if ((double)l->sent < rate * (double)(now - began) / 1e9) {
+            send_burst(&l->flows[next], 1);
+            l->sent++;
+            next = next + 1 == l->count ? 1 : next + 1;
+        }
+        if (now >= probe_at) {
+            send_probe(&l->flows[0], now);
+            probe_at = now + PROBE_GAP_NS / 2 + (uint64_t)rand() % PROBE_GAP_NS;
+        }
+        if (times < PROBES_MAX)
+            times += fetch_probe(&l->flows[0], &ret_times[times]);
+    }
+    return times;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure_paced(struct load *l, double seconds, double rate)
+{
+    static uint32_t times[PROBES_MAX];
+    for (uint32_t i = 1; i < l->count; i++)
+        count_and_drop(l->flows[i].to);
+    run_paced(l, WARM_UP_NS, rate, times);
+    l->sent = 0;
+    const uint64_t began = bench_now_ns(), cpu = bench_cpu_ns(l->pid);
+    const size_t count = run_paced(l, (uint64_t)(seconds * 1e9), rate, times);
+    const double cpu_s = (double)(bench_cpu_ns(l->pid) - cpu) / 1e9, s = (double)(bench_now_ns() - began) / 1e9;
+    if (count == 0)
+        bench_fail("no probe came through the relay");
+    qsort(times, count, sizeof times[0], by_size);
+    printf("{\"bytes\": %zu, \"sent\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"probes\": %zu, "
+           "\"p50_us\": %.2f, \"p99_us\": %.2f}\n",
+           l->flows[0].size, (unsigned long long)l->sent, s, cpu_s, count, times[count / 2] / 1e3,
+           times[count * 99 / 100] / 1e3);
+}
+
+/* ---- start ---- */
+
+typedef void flow_open(struct flow *f, uint32_t number, uint16_t port, size_t size);
+
+static flow_open *kind_named(const char *name)
+{
+    static const struct {
+        const char *name;
+        flow_open *open;
+    } kinds[] = {{"bare", flow_open_bare}, {"p2p", flow_open_p2p}, {"turn", flow_open_turn}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return kinds[i].open;
+    bench_fail("KIND: '%s' is none of bare, p2p, turn", name);
+}
+
+int main(int argc, char *argv[])
+{
+    if (argc != 7 && argc != 8)
+        bench_fail("usage: relay_load KIND PORT PID FLOWS BYTES SECONDS [RATE]");
+    const bool paced = argc == 8;
+    flow_open *open = kind_named(argv[1]);
+    const uint16_t port = (uint16_t)bench_number("PORT", argv[2], 1, 65535);
+    const size_t size = bench_number("BYTES", argv[5], 100, DATAGRAM_BYTES_MAX);
+    const double seconds = bench_seconds("SECONDS", argv[6]);
+    struct load l = {.pid = (pid_t)bench_number("PID", argv[3], 1, INT32_MAX),
+                     .count = (uint32_t)bench_number("FLOWS", argv[4], 1, FLOWS_MAX) + paced};
+    l.flows = calloc(l.count, sizeof *l.flows);
+    if (l.flows == NULL)
+        bench_fail("no memory");
+    for (uint32_t i = 0; i < l.count; i++)
+        open(&l.flows[i], i, port, size);
+    if (paced)
+        measure_paced(&l, seconds, (double)bench_number("RATE", argv[7], 1, 100000000));
+    else
+        measure_full(&l, seconds);
+    return 0;
+}
