@@ -171,8 +171,8 @@ static void test_a_nat_forgets(void **state)
     unsigned first = from_environment("DIRECT_FIRST", 1), seeds = from_environment("DIRECT_SEEDS", scene_test_seeds(3));
     struct sample took = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
-        for (int whose = 0; whose < 3; whose++)
-            for (int speaker = 0; speaker < 3; speaker++)
+        for (enum meeting_who whose = MEETING_ANN; whose <= MEETING_BOTH; whose++)
+            for (enum meeting_who speaker = MEETING_ANN; speaker <= MEETING_BOTH; speaker++)
                 for (int reboots = 0; reboots < 2; reboots++)
                     for (unsigned seed = first; seed < first + seeds; seed++)
                         sample_add(&took,

@@ -412,11 +412,12 @@ static void test_a_nat_forgets(void **state)
     unsigned runs = 0, direct = 0;
     struct sample took = {0};
     for (size_t i = 0; i < COUNT(rows); i++)
-        for (int which = 0; which < 9 && is_wanted(rows[i].a, rows[i].b); which++)
-            for (uint64_t seed = seeds_first(); seed < seeds_first() + seeds_count(1); seed++) {
-                runs++;
-                direct += forget(rows[i].a, rows[i].b, which / 3, which % 3, seed, &took);
-            }
+        for (enum meeting_who whose = MEETING_ANN; whose <= MEETING_BOTH && is_wanted(rows[i].a, rows[i].b); whose++)
+            for (enum meeting_who speaker = MEETING_ANN; speaker <= MEETING_BOTH; speaker++)
+                for (uint64_t seed = seeds_first(); seed < seeds_first() + seeds_count(1); seed++) {
+                    runs++;
+                    direct += forget(rows[i].a, rows[i].b, whose, speaker, seed, &took);
+                }
     print_message("a NAT forgets under a hard pair, %u of %u direct before: direct again after %.1f s (median), %.1f s "
                   "(95 %%), %.1f s (all)\n",
                   direct, runs, seconds(sample_percentile(&took, 50)), seconds(sample_percentile(&took, 95)),
