@@ -80,6 +80,8 @@ $(B)/fuzz/seeds: $(call objects,fuzz/seeds.c fuzz/seeds_frames.c fuzz/shapes.c $
 ENGINE ?= libfuzzer
 TIME   ?= 20
 FUZZ   ?= $(filter-out canary,$(fuzz_targets))
+fuzz_unknown := $(filter-out $(fuzz_targets),$(FUZZ))
+$(if $(fuzz_unknown),$(error FUZZ names no harness: $(fuzz_unknown). There are: $(fuzz_targets)))
 fuzz_san   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_clang  = $(MAKE) --no-print-directory FUZZER=1 B=build/fuzz-clang CC=clang LDFLAGS= \
 	CFLAGS='-O1 -g $(fuzz_san) -fsanitize=fuzzer-no-link'
