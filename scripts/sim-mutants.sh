@@ -36,9 +36,9 @@ else
     failed=$((failed + 1))
 fi
 for name in "${mutants[@]}"; do
-    patch=tests/sim/mutants/$name.patch
+    patch=$tree/tests/sim/mutants/$name.patch # all from the copy: the tree may change meanwhile
     file=$(sed -n 's|^+++ b/||p' "$patch" | cut -f1)
-    cp -a "$file" "$tree/kept.c"
+    cp -a "$tree/$file" "$tree/kept.c"
     if ! patch -d "$tree" -p1 -s <"$patch"; then
         row "$name" "?" "the patch does not fit any more"
         failed=$((failed + 1))
