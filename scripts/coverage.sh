@@ -2,8 +2,10 @@
 # Which lines of the pure code run: by fuzzing's committed inputs, by the unit tests, by the simulated worlds, each by
 # itself and all together. usage: scripts/coverage.sh BUILD     (through: make coverage)
 #
-# COVERAGE_KEEP=1: kinds that BUILD/coverage has already are not run again. BUILD is made by clang with coverage mapping. Prints a table for docs/testing.md; BUILD/coverage/NAME.txt has each
-# file, and BUILD/coverage/uncovered.txt the lines that fuzzing never ran.
+# BUILD is made by clang with coverage mapping. Prints a table for docs/testing.md; BUILD/coverage/NAME.txt has each file,
+# and BUILD/coverage/uncovered.txt the lines that fuzzing never ran. COVERAGE_KEEP=1: kinds that BUILD/coverage has already
+# are not run again. HARD_SEEDS=1, DIRECT_SEEDS=1, SIM_SEEDS=1: less of the simulation, as in its tests.
+# Status 1: a program failed; what the others ran is told all the same.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$1
@@ -11,6 +13,7 @@ out=$build/coverage
 [ "${COVERAGE_KEEP:-}" = 1 ] || rm -rf "$out"
 mkdir -p "$out"
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
+bad=0
 tool() { # llvm's tools go by several names
     local name=$1
     shift
@@ -30,8 +33,9 @@ run_one() { # KIND PROGRAM
         [ ! -e "fuzz/corpus/$name.pack" ] || arguments+=("fuzz/corpus/$name.pack")
         for regression in fuzz/regressions/"$name"-*; do [ ! -e "$regression" ] || arguments+=("$regression"); done
     fi
-    LLVM_PROFILE_FILE=$out/$1-$name.profraw nice "$2" "${arguments[@]}" >"$out/$1-$name.log" 2>&1 </dev/null ||
-        echo "coverage: $2 failed, see $out/$1-$name.log" >&2
+    LLVM_PROFILE_FILE=$out/$1-$name.profraw nice "$2" "${arguments[@]}" >"$out/$1-$name.log" 2>&1 </dev/null && return
+    echo "coverage: $2 failed, see $out/$1-$name.log" >&2
+    bad=1
 }
 
 objects_of() { # llvm-cov wants the first program bare and the others behind -object
@@ -83,3 +87,4 @@ for part in src/wire src/server/core src/peer; do
     done
     echo
 done
+exit $bad
