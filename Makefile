@@ -29,12 +29,13 @@ endif
 # Libraries by who may use them; `make test` installs them if they are missing.
 libs_wire   := libprotobuf-c libsodium libutf8proc
 libs_loop   := libevent_core
+libs_server := libmicrohttpd
 libs_client := libedit jansson
 pkg_config  = $(shell pkg-config $(1) $(2) 2>/dev/null)
-lib_cflags := $(call pkg_config,--cflags,$(libs_wire) $(libs_loop) $(libs_client))
-server_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop))
+lib_cflags := $(call pkg_config,--cflags,$(libs_wire) $(libs_loop) $(libs_server) $(libs_client))
+server_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_server))
 client_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_client)) -pthread
-test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,cmocka)
+test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,$(libs_server) cmocka)
 
 ifeq ($(and $(server_ldlibs),$(client_ldlibs)),)
 ifneq ($(filter-out test fuzz fuzz-minimise coverage demo testbed testbed-down e2e e2e-full deps clean help uninstall bench,$(or $(MAKECMDGOALS),all)),)

@@ -120,8 +120,11 @@ static void wrong_usage(void **state)
         {"--alt-port 0000000000000000001", "--alt-port: '000"},
         {"--alt-port 41414", "41414"},
         {"--listen 127.0.0.1:41415", "41415"},
-        {"--metrics 127.0.0.1:9000", "not in this version"},
         {"--metrics nowhere", "'nowhere'"},
+        {"--metrics 65536", "'65536'"},
+        {"--metrics :", "':'"},
+        {"--metrics 127.0.0.1", "'127.0.0.1'"},
+        {"--metrics localhost:9090", "'localhost:9090'"},
         {"--user no-such-user-here", "'no-such-user-here'"},
         {"--log-level loud", "'loud'"},
         {"--log-addresses=yes", "--log-addresses=yes"},
@@ -135,6 +138,29 @@ static void wrong_usage(void **state)
         if (strstr(error, table[i].named) == NULL)
             fail_msg("\"%s\" gave \"%s\", without \"%s\"", table[i].line, error, table[i].named);
         assert_null(strchr(error, '\n'));
+    }
+}
+
+/* A port alone is nobody else's: on loopback. */
+static void where_metrics_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *at;
+    } table[] = {
+        {"", "none"},
+        {"--metrics 9090", "127.0.0.1:9090"},
+        {"--metrics :9090", "127.0.0.1:9090"},
+        {"--metrics 0", "127.0.0.1:0"},
+        {"--metrics [::1]:9090", "[::1]:9090"},
+        {"--metrics 0.0.0.0:9090", "0.0.0.0:9090"},
+        {"--metrics 9090 --metrics 9091", "127.0.0.1:9091"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct options o;
+        char error[OPTIONS_ERROR_MAX], text[ADDR_TEXT_MAX];
+        assert_int_equal(parse(&o, table[i].line, error), OPTIONS_RUN);
+        assert_string_equal(addr_format(&o.metrics, text), table[i].at);
     }
 }
 
@@ -183,7 +209,7 @@ static void wrong_configuration(void **state)
         {"alt-port\n", "line 1: alt-port has no value"},
         {"log-addresses = perhaps\n", "line 1: log-addresses: 'perhaps'"},
         {"alt-port # 5\n", "line 1: alt-port has no value"},
-        {"listen 1.2.3.4:5\nmetrics = 127.0.0.1:1\n", "line 2: metrics: metrics are not in this version"},
+        {"listen 1.2.3.4:5\nmetrics = 127.0.0.1\n", "line 2: metrics: '127.0.0.1'"},
         {"user = no-such-user-here\n", "line 1: user: there is no user"},
     };
     struct options o;
@@ -221,6 +247,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(the_command_line),
         cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(where_metrics_are_told),
         cmocka_unit_test(the_configuration_file),
         cmocka_unit_test(wrong_configuration),
     };

@@ -75,6 +75,17 @@ void batch_put(struct batch_out *b, const struct addr *local, const struct addr 
     b->m.parts[i].iov_len = size;
 }
 
+static void count_lost(struct batch_out *b, size_t i, int error)
+{
+    if (udp_is_full(error)) {
+        b->full++;
+        return;
+    }
+    b->failed++;
+    b->failed_errno = error;
+    udp_sockaddr_to(&b->failed_to, &b->m.addresses[i]);
+}
+
 void batch_send(struct batch_out *b, int fd)
 {
     for (size_t done = 0; done < b->count;) {
@@ -82,7 +93,7 @@ void batch_send(struct batch_out *b, int fd)
         if (sent > 0) {
             done += (size_t)sent;
         } else if (errno != EINTR) { /* about the first one */
-            *(udp_is_full(errno) ? &b->full : &b->failed) += 1;
+            count_lost(b, done, errno);
             done++;
         }
     }

@@ -40,6 +40,8 @@ struct batch_out { /* all zero but for what batch_out_init sets */
     size_t   count;
     uint64_t full;   /* datagrams dropped because the system's queue was full */
     uint64_t failed; /* refused by the system: no route, not permitted, an ICMP error of an earlier one */
+    int         failed_errno; /* of the last such */
+    struct addr failed_to;
     struct batch_messages m;
 };
 

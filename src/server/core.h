@@ -64,6 +64,6 @@ vtime_us server_deadline(const struct server *s);
 
 /* Counters and gauges by name, in a fixed order; the text of the metrics and of the tests. */
 struct server_stat { const char *name; uint64_t value; };
-enum { SERVER_STATS_MAX = 48 };
+enum { SERVER_STATS_MAX = 64 };
 size_t server_stats(const struct server *s, struct server_stat ret[static SERVER_STATS_MAX]);
 #endif

@@ -38,7 +38,7 @@ static const char *const decode_names[DECODE_RESULTS] = {
     [DECODE_UNKNOWN] = "decode_unknown", [DECODE_PLACE] = "decode_place",
 };
 
-enum { GAUGES = 6 };
+enum { GAUGES = 10 };
 static_assert(GAUGES + COUNTS + DECODE_RESULTS <= SERVER_STATS_MAX, "they all fit");
 
 size_t server_stats(const struct server *s, struct server_stat ret[static SERVER_STATS_MAX])
@@ -50,6 +50,10 @@ size_t server_stats(const struct server *s, struct server_stat ret[static SERVER
         {"unvalidated", s->t.strangers.count},
         {"introductions", s->t.introductions.count},
         {"links", s->t.links.count},
+        {"registrations_max", s->t.registrations.max},
+        {"unvalidated_max", s->t.strangers.max},
+        {"introductions_max", s->t.introductions.max},
+        {"links_max", s->t.links.max},
         {"bits_wanted", s->bits_wanted},
     };
     for (int i = 0; i < GAUGES; i++)

@@ -2,6 +2,8 @@
 #include "net/interfaces.h"
 #include "net/udp.h"
 #include "server/batch.h"
+#include "server/metrics_http.h"
+#include "server/watch.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
@@ -28,14 +30,22 @@ struct loop {
     } listeners[SERVER_SOCKETS_MAX];
     struct batch_in *in;
     struct batch_out *out; /* one for each socket; what is never used is never touched */
-    uint64_t receive_failed;
+    struct metrics metrics;
+    struct metrics_http *http;
+    struct watch watch;
+    vtime_us woken;   /* when the first event of this round was handled; 0: none yet */
+    uint64_t arrived; /* datagrams in this round */
 };
 
 /* ---- out ---- */
 
 static void flush(struct loop *l, size_t socket)
 {
-    batch_send(&l->out[socket], l->sockets->fds[socket]);
+    struct batch_out *out = &l->out[socket];
+    const uint64_t failed = out->failed;
+    batch_send(out, l->sockets->fds[socket]);
+    if (out->failed != failed)
+        watch_failure(&l->watch, net_now(), out->failed_errno, &out->failed_to);
 }
 
 static void flush_all(struct loop *l)
@@ -64,6 +74,35 @@ static void set_timer(struct loop *l)
     evtimer_add(l->timer, &t);
 }
 
+/* ---- what is counted ---- */
+
+/* Everything, by name. */
+static size_t collect(struct loop *l, struct server_stat ret[static METRICS_VALUES_MAX])
+{
+    l->metrics.send_failed = l->metrics.send_full = 0;
+    for (size_t i = 0; i < l->sockets->count; i++) {
+        l->metrics.send_failed += l->out[i].failed;
+        l->metrics.send_full += l->out[i].full;
+    }
+    return metrics_values(&l->metrics, l->server, ret);
+}
+
+/* At the beginning of every event. */
+static void wake(struct loop *l)
+{
+    if (l->woken == 0)
+        l->woken = net_now();
+}
+
+static void end_round(struct loop *l)
+{
+    if (l->woken != 0)
+        histogram_add(&l->metrics.busy_us, net_now() - l->woken);
+    if (l->arrived != 0)
+        histogram_add(&l->metrics.wakeup_datagrams, l->arrived);
+    l->woken = l->arrived = 0;
+}
+
 /* ---- in ---- */
 
 /* One reading of the clock for a batch: its last datagram is not 1 ms older than its first, and what the core times
@@ -72,8 +111,11 @@ static int receive(struct loop *l, uint16_t socket)
 {
     const int count = batch_receive(l->in, l->sockets->fds[socket]);
     const vtime_us now = net_now();
-    if (count < 0)
-        l->receive_failed++;
+    if (count < 0) {
+        l->metrics.receive_failed++;
+        watch_failure(&l->watch, now, -count, NULL);
+    }
+    l->arrived += count > 0 ? (uint64_t)count : 0;
     for (int i = 0; i < count; i++) {
         struct batch_datagram d;
         batch_get(l->in, (size_t)i, &d);
@@ -87,16 +129,19 @@ static int receive(struct loop *l, uint16_t socket)
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     const struct listener *listener = context;
+    struct loop *l = listener->loop;
     (void)fd, (void)what;
-    for (int i = 0; i < RECEIVE_BATCHES && receive(listener->loop, listener->socket) == BATCH_MAX; i++)
+    wake(l);
+    for (int i = 0; i < RECEIVE_BATCHES && receive(l, listener->socket) == BATCH_MAX; i++)
         continue;
-    set_timer(listener->loop);
+    set_timer(l);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
     struct loop *l = context;
     (void)fd, (void)what;
+    wake(l);
     gather(l, net_now());
     flush_all(l);
     set_timer(l);
@@ -111,7 +156,10 @@ static void on_minute(evutil_socket_t fd, short what, void *context)
 {
     struct loop *l = context;
     uint8_t entropy[RNG_SEED_BYTES];
+    struct server_stat values[METRICS_VALUES_MAX];
     (void)fd, (void)what;
+    wake(l);
+    watch_minute(&l->watch, net_now(), values, collect(l, values));
     if (!draw_entropy(entropy))
         return;
     server_command(l->server, net_now(), &(struct server_command){.kind = SERVER_COMMAND_ENTROPY, .entropy = entropy});
@@ -149,24 +197,10 @@ static void on_signal(evutil_socket_t number, short what, void *context)
     event_base_loopbreak(l->base);
 }
 
-static void log_stats(const struct loop *l)
+static void log_stop(struct loop *l)
 {
-    struct server_stat stats[SERVER_STATS_MAX];
-    struct log_field fields[3 + SERVER_STATS_MAX];
-    const size_t count = server_stats(l->server, stats);
-    size_t used = 0;
-    uint64_t send_failed = 0, send_full = 0;
-    for (size_t i = 0; i < l->sockets->count; i++) {
-        send_failed += l->out[i].failed;
-        send_full += l->out[i].full;
-    }
-    fields[used++] = LOG_NUMBER("send_failed", send_failed);
-    fields[used++] = LOG_NUMBER("send_full", send_full);
-    fields[used++] = LOG_NUMBER("receive_failed", l->receive_failed);
-    for (size_t i = 0; i < count; i++)
-        if (stats[i].value != 0)
-            fields[used++] = LOG_NUMBER(stats[i].name, stats[i].value);
-    log_fields(LOG_LEVEL_INFO, "stop", fields, used);
+    struct server_stat values[METRICS_VALUES_MAX];
+    watch_stop(values, collect(l, values));
 }
 
 /* ---- start ---- */
@@ -218,6 +252,23 @@ static bool start_events(struct loop *l)
            event_add(l->terminate, NULL) == 0;
 }
 
+static size_t write_metrics(void *context, char *ret, size_t cap)
+{
+    struct loop *l = context;
+    struct server_stat values[METRICS_VALUES_MAX];
+    wake(l);
+    const size_t count = collect(l, values);
+    return metrics_text(&l->metrics, values, count, ret, cap);
+}
+
+static bool start_metrics(struct loop *l, int listening)
+{
+    if (listening < 0)
+        return true;
+    l->http = metrics_http_start(l->base, listening, write_metrics, l);
+    return l->http != NULL;
+}
+
 static void free_event(struct event *e)
 {
     if (e != NULL)
@@ -232,6 +283,7 @@ static void stop(struct loop *l)
     free_event(l->minute);
     free_event(l->interrupt);
     free_event(l->terminate);
+    metrics_http_stop(l->http);
     if (l->base != NULL)
         event_base_free(l->base);
     free(l->in);
@@ -239,15 +291,17 @@ static void stop(struct loop *l)
     free(l->server);
 }
 
-int loop_run(const struct sockets *sockets, void (*ready)(const struct sockets *))
+int loop_run(const struct sockets *sockets, int metrics, void (*ready)(const struct sockets *))
 {
     struct loop l = {.sockets = sockets};
-    bool started = start_core(&l) && start_batches(&l) && start_events(&l);
+    metrics_init(&l.metrics);
+    bool started = start_core(&l) && start_batches(&l) && start_events(&l) && start_metrics(&l, metrics);
     if (started) {
         set_timer(&l);
         ready(sockets);
-        event_base_dispatch(l.base);
-        log_stats(&l);
+        while (!event_base_got_break(l.base) && event_base_loop(l.base, EVLOOP_ONCE) == 0)
+            end_round(&l);
+        log_stop(&l);
     } else {
         log_event(LOG_LEVEL_ERROR, "start-failed", LOG_TEXT("reason", "no memory or no entropy"));
     }

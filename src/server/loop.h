@@ -4,6 +4,6 @@
 #include "server/sockets.h"
 
 /* Runs until SIGINT or SIGTERM and says goodbye to everybody. Returns the exit status. `ready` is called when
- * datagrams are being received. */
-int loop_run(const struct sockets *sockets, void (*ready)(const struct sockets *));
+ * datagrams are being received. `metrics` is a listening socket that the loop takes, or -1. */
+int loop_run(const struct sockets *sockets, int metrics, void (*ready)(const struct sockets *));
 #endif

@@ -1,3 +1,4 @@
+#include "net/tcp.h"
 #include "server/loop.h"
 #include "server/options.h"
 #include "server/sockets.h"
@@ -63,14 +64,36 @@ static void announce(const struct sockets *s)
     log_event(LOG_LEVEL_INFO, "start", LOG_TEXT("version", P2P_VERSION), LOG_NUMBER("sockets", s->count));
 }
 
+/* -1 in *ret_fd if there are none to be told. */
+static bool open_metrics(const struct options *o, int *ret_fd)
+{
+    char text[ADDR_TEXT_MAX];
+    struct addr at = o->metrics;
+    *ret_fd = -1;
+    if (at.family == ADDR_NONE)
+        return true;
+    *ret_fd = tcp_listen(&at);
+    if (*ret_fd < 0) {
+        fprintf(stderr, "p2p-server: --metrics: cannot listen on http %s: %s\n", addr_format(&at, text),
+                strerror(-*ret_fd));
+        return false;
+    }
+    log_event(LOG_LEVEL_INFO, "metrics", LOG_TEXT("listening", addr_format(&at, text)));
+    if (!addr_is_loopback(&at))
+        log_event(LOG_LEVEL_WARNING, "metrics-exposed", LOG_TEXT("listening", text),
+                  LOG_TEXT("reason", "whoever reaches this address can read them; no password, no encryption"));
+    return true;
+}
+
 static int run(const struct options *o)
 {
     struct sockets sockets;
+    int metrics;
     if (!sockets_open(&sockets, o))
         return 1;
     int status = 1;
-    if (o->user[0] == '\0' || become(o->user))
-        status = loop_run(&sockets, announce);
+    if (open_metrics(o, &metrics) && (o->user[0] == '\0' || become(o->user)))
+        status = loop_run(&sockets, metrics, announce);
     sockets_close(&sockets);
     return status;
 }

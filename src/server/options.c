@@ -16,7 +16,8 @@ const char options_help[] =
     "                       (default: 0.0.0.0:41414 and [::]:41414)\n"
     "  --alt-port PORT      the second port on each of these addresses, by which clients learn what\n"
     "                       kind of NAT they are behind (default: 41415; any, if a --listen has port 0)\n"
-    "  --metrics ADDR:PORT  not in this version\n"
+    "  --metrics ADDR:PORT  metrics for Prometheus: http://ADDR:PORT/metrics; PORT alone: on 127.0.0.1; port 0:\n"
+    "                       any free one, see the log (default: none)\n"
     "  --config FILE        lines of NAME = VALUE with the names of these options; # begins a comment;\n"
     "                       the command line wins\n"
     "  --user NAME          give up root for this user once the sockets are open\n"
@@ -62,24 +63,36 @@ static bool set_listen(struct options *o, const char *name, const char *value, c
     return true;
 }
 
-static bool set_alternate(struct options *o, const char *name, const char *value, char *error)
+static bool parse_port(uint16_t *ret, const char *value)
 {
     char *end;
     unsigned long port = strtoul(value, &end, 10);
     if (!isdigit((unsigned char)value[0]) || *end != '\0' || strlen(value) > 5 || port > 65535)
+        return false;
+    *ret = (uint16_t)port;
+    return true;
+}
+
+static bool set_alternate(struct options *o, const char *name, const char *value, char *error)
+{
+    if (!parse_port(&o->alternate_port, value))
         return wrong(error, "%s: '%.100s' is not a port; give a number from 0 (any) to 65535", name, value);
-    o->alternate_port = (uint16_t)port;
     o->alternate_given = true;
     return true;
 }
 
 static bool set_metrics(struct options *o, const char *name, const char *value, char *error)
 {
-    struct addr a;
-    (void)o;
-    if (!parse_address(&a, name, value, error))
-        return false;
-    return wrong(error, "%s: metrics are not in this version; leave it out", name);
+    uint16_t port;
+    if (parse_port(&port, value[0] == ':' ? value + 1 : value)) {
+        o->metrics = addr_v4(127, 0, 0, 1, port);
+        return true;
+    }
+    if (addr_parse(&o->metrics, value))
+        return true;
+    return wrong(error,
+                 "%s: '%.100s' is neither a PORT nor a numeric ADDR:PORT; write 9090, 127.0.0.1:9090 or [::1]:9090",
+                 name, value);
 }
 
 static bool set_user(struct options *o, const char *name, const char *value, char *error)

@@ -21,6 +21,7 @@ struct options {
     bool           listen_is_default; /* then a host without IPv6 (or IPv4) is no error */
     uint16_t       alternate_port;    /* 0: any */
     bool           alternate_given;
+    struct addr    metrics;           /* ADDR_NONE: not told */
     char           user[OPTIONS_USER_MAX]; /* empty: stay who we are */
     enum log_level log_level;
     bool           log_addresses;
