@@ -182,7 +182,7 @@ void log_open(enum log_level level, bool with_addresses)
     out.journal = is_journal(&is);
     /* O_NONBLOCK belongs to the open file, which we share with whoever started us; so we open our own. Not for a real
      * file: there it has no meaning, and the place where to write next is shared as well. */
-    if (S_ISFIFO(is.st_mode) || S_ISCHR(is.st_mode)) {
+    if (S_ISFIFO(is.st_mode) || isatty(STDERR_FILENO)) {
         const int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         out.fd = fd >= 0 ? fd : STDERR_FILENO;
     }

@@ -21,6 +21,7 @@ struct metrics_http {
     metrics_http_text *text;
     void *context;
     struct connection connections[HTTP_CONNECTIONS_MAX];
+    bool closed_one; /* since the last run */
     char page[METRICS_TEXT_MAX];
 };
 
@@ -71,6 +72,7 @@ static void on_connection(void *context, struct MHD_Connection *c, void **state,
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*state != NULL)
             ((struct connection *)*state)->fd = -1;
+        h->closed_one = true;
         return;
     }
     for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
@@ -100,10 +102,12 @@ static bool has_connections(const struct metrics_http *h)
     return false;
 }
 
+/* Once all places have been taken the library listens again only in the run after one that has closed a connection,
+ * and does not say that it wants to be run. */
 static void set_timer(struct metrics_http *h)
 {
-    MHD_UNSIGNED_LONG_LONG wait_ms;
-    const bool due = MHD_get_timeout(h->daemon, &wait_ms) == MHD_YES;
+    MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+    const bool due = h->closed_one || MHD_get_timeout(h->daemon, &wait_ms) == MHD_YES;
     if (!due && !has_connections(h))
         return;
     if (!due || wait_ms > CHECK_MS)
@@ -117,6 +121,7 @@ static void on_event(evutil_socket_t fd, short what, void *context)
     struct metrics_http *h = context;
     (void)fd, (void)what;
     cut_old(h);
+    h->closed_one = false;
     MHD_run(h->daemon);
     set_timer(h);
 }
