@@ -1,10 +1,13 @@
 /* The server's log lines: logfmt, quoting, escaping, and what happens when one is too long. */
+#include <poll.h>
+#include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 /* after those */
 #include <cmocka.h>
 
@@ -102,6 +105,58 @@ static void too_long_fields_are_left_out_whole(void **state)
     assert_true(seen_cut && seen_whole);
 }
 
+/* Reads from a terminal's other end, which has what was written a moment later, until there are more than `size` bytes
+ * that contain `what`. */
+static void hear(int fd, char *heard, size_t cap, size_t size, const char *what)
+{
+    while (strlen(heard) <= size || strstr(heard, what) == NULL) {
+        const size_t used = strlen(heard);
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        if (poll(&readable, 1, 10000) != 1)
+            fail_msg("only this came, without '%s': %s", what, heard);
+        const ssize_t n = read(fd, heard + used, cap - 1 - used);
+        assert_true(n > 0);
+        heard[used + (size_t)n] = '\0';
+    }
+}
+
+/* Terminals take a line in part. What comes after it must not look like its end. */
+static void after_half_a_line_comes_a_new_one(void **state)
+{
+    (void)state;
+    int master, slave;
+    static char heard[1 << 17];
+    char long_value[900];
+    memset(long_value, 'x', sizeof long_value - 1);
+    long_value[sizeof long_value - 1] = '\0';
+    const size_t line = strlen("time=2023-11-14T22:13:20Z level=info event=fills it=\r\n") + strlen(long_value);
+
+    const int real_stderr = dup(STDERR_FILENO);
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    assert_int_equal(dup2(slave, STDERR_FILENO), STDERR_FILENO);
+    log_open(LOG_LEVEL_INFO, false);
+    const uint64_t before = log_dropped_lines();
+    size_t whole = 0;
+    while (whole < LOG_LINES_PER_MINUTE / 2) {
+        log_event(LOG_LEVEL_INFO, "fills", LOG_TEXT("it", long_value));
+        if (log_dropped_lines() != before)
+            break;
+        whole++;
+    }
+    hear(master, heard, sizeof heard, whole * line, "fills");
+    log_event(LOG_LEVEL_INFO, "after", LOG_NUMBER("it", 1));
+    hear(master, heard, sizeof heard, 0, "event=after it=1\r\n");
+    dup2(real_stderr, STDERR_FILENO);
+    close(real_stderr);
+    close(master);
+    close(slave);
+    assert_int_equal(log_dropped_lines() - before, 1);
+    const char *last = strstr(heard, "level=info event=after");
+    while (*last != '\n')
+        last--;
+    assert_memory_equal(last, "\ntime=", 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +164,7 @@ int main(void)
         cmocka_unit_test(the_journal_has_priorities_and_its_own_clock),
         cmocka_unit_test(quoting),
         cmocka_unit_test(too_long_fields_are_left_out_whole),
+        cmocka_unit_test(after_half_a_line_comes_a_new_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
