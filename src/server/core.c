@@ -17,6 +17,7 @@ void server_init(struct server *s, const struct server_config *config, const uin
     s->config = *config;
     s->started = now;
     tables_lay_out(&s->t, (uint8_t *)s, config);
+    limits_init(s, now);
     rng_init(&s->rng, seed);
     rng_bytes(&s->rng, s->hash_key, sizeof s->hash_key);
     rng_bytes(&s->rng, s->cookie_key, sizeof s->cookie_key);
@@ -49,17 +50,25 @@ vtime_us server_deadline(const struct server *s)
 
 /* ---- what arrives ---- */
 
+static bool is_over_rate(struct server *s, const struct arrival *in)
+{
+    if (limit_control(s, in->now, &in->path.from))
+        return false;
+    s->counts[COUNT_DROPPED_RATE]++;
+    return true;
+}
+
 static void hear_signal(struct server *s, const struct arrival *in, const struct frame_signal *f)
 {
     uint32_t sender = f->has_secret ? gate_authenticate(s, in, f->secret, true) : 0;
-    if (sender != 0)
+    if (sender != 0 && !is_over_rate(s, in))
         signal_forward(s, sender, f);
 }
 
 static void hear_link(struct server *s, const struct arrival *in, const struct frame_link *f)
 {
     uint32_t sender = gate_authenticate(s, in, f->secret, true);
-    if (sender != 0)
+    if (sender != 0 && !is_over_rate(s, in))
         link_present(s, in->now, sender, &f->token, true);
 }
 

@@ -24,11 +24,17 @@ struct server;
 
 enum { SERVER_SOCKETS_MAX = 16, SERVER_ADDRESSES_MAX = 16 };
 
-struct server_config { /* 0 in a count: the default of limits.h / core.c */
+#define SERVER_NO_LIMIT UINT32_MAX
+
+struct server_config { /* 0 in a count or rate: the default of core_internal.h; rates may be SERVER_NO_LIMIT */
     uint32_t registrations_max;
     uint32_t unvalidated_max;
     uint32_t introductions_max;
     uint32_t links_max;
+    uint32_t register_per_s; /* of a source prefix, with state before the cookie, when many come */
+    uint32_t control_per_s;  /* Registers, Signals, Links of real sources, all together */
+    uint32_t relay_bytes_per_s;       /* of a link */
+    uint32_t relay_total_bytes_per_s; /* of all */
     uint16_t alternate_port; /* told in Registered; 0: none */
     /* What each socket is bound to (an all-zero ip: every address of the family), and the addresses of this machine
      * without loopback (port 0): from which other port or address a Probe can be answered. */

@@ -167,13 +167,21 @@ static void keep(struct stranger *u, const struct frame_register *f)
     memcpy(u->links, f->links, f->link_count * sizeof f->links[0]);
 }
 
+static bool is_over_rate(struct server *s, const struct arrival *in)
+{
+    if (limit_stranger(s, in->now, &in->path.from))
+        return false;
+    s->counts[COUNT_RETRIES_RATE]++;
+    return true;
+}
+
 static void greet_stranger(struct server *s, const struct arrival *in, const struct frame_register *f)
 {
     const struct table *table = &s->t.strangers;
     uint32_t id = stranger_by_source(s, &in->path.from);
     const bool known = id != 0;
     /* Under load there is no state before the cookie. */
-    if (!known && (table->count > table->max / 2 || (id = stranger_add(s, in)) == 0)) {
+    if (!known && (is_over_rate(s, in) || table->count > table->max / 2 || (id = stranger_add(s, in)) == 0)) {
         send_retry(s, in, f->token);
         return;
     }
@@ -210,7 +218,11 @@ void gate_register(struct server *s, const struct arrival *in, const struct fram
     const bool cookie = f->cookie_size > 0 && cookie_is_valid(s, in->now, from, f->cookie, f->cookie_size);
     const uint32_t party = f->has_secret ? party_by_secret(s, f->secret) : 0;
 
-    if (party != 0 && (cookie || addr_equal(&party_at(s, party)->path.from, from)))
+    const bool is_party = party != 0 && (cookie || addr_equal(&party_at(s, party)->path.from, from));
+
+    if ((is_party || (party == 0 && cookie)) && !limit_control(s, in->now, from))
+        send_refused_over_rate(s, in, f->token);
+    else if (is_party)
         hear_party(s, in, party, f);
     else if (party != 0)
         send_retry(s, in, f->token);

@@ -32,6 +32,17 @@ enum {
     RELAY_BYTES_PER_S = 8000,       /* 64 kbit/s, both ways together */
     RELAY_BURST_BYTES = 256 * 1024,
 
+    /* Limits of a source prefix. Offices and carriers have hundreds behind one address, so they bite only when: */
+    LIMIT_CELLS = 16384, /* a victim shares both of its with a hundred floods once in 6,700 */
+    REGISTER_PER_S = 20, /* before the cookie, burst 40; when a quarter of the strangers' places is taken, so that one
+                          * prefix never gets to the half from which on everybody is sent Retry */
+    CONTROL_PER_S_MIN = 1000,   /* all together: that and one for each client, 16 times what refreshes need; */
+    CONTROL_PER_S_MAX = 100000, /* below what a core does with sockets (measured: 174,000 echoes) */
+    CONTROL_FLOOR_PER_S = 200,  /* a prefix, however many others there are */
+    INTRODUCTIONS_PER_S = 20,   /* burst 200; when half of the introductions' places is taken */
+    RELAY_TOTAL_BYTES_PER_S = 12500000,   /* 100 Mbit/s: a small host's line */
+    RELAY_FLOOR_BYTES_PER_S = 160,        /* a line of chat now and then */
+
     RESERVED_MAX = 4096, /* numbers given to --new in the last ten minutes; the oldest gives way */
     RESERVED_SLOTS = 4096,
 };
@@ -197,6 +208,15 @@ struct out {
     uint8_t bytes[DATAGRAM_BYTES_MAX];
 };
 
+enum limit { LIMIT_STRANGERS, LIMIT_CONTROL, LIMIT_INTRODUCTIONS, LIMIT_RELAY, LIMITS };
+struct limit_state {
+    uint64_t counter; /* what a prefix may have had since the start */
+    vtime_us grown;   /* when it did */
+    uint32_t burst;   /* of a prefix */
+    vtime_us total_until; /* what all together have used is paid for by then */
+};
+enum limit_verdict { LIMIT_OK, LIMIT_OVER_PART, LIMIT_OVER_TOTAL };
+
 enum server_count {
     COUNT_RECEIVED,
     COUNT_RECEIVED_BYTES,
@@ -227,6 +247,12 @@ enum server_count {
     COUNT_RELAYED,
     COUNT_RELAYED_BYTES,
     COUNT_RELAY_OVER_QUOTA,
+    COUNT_RETRIES_RATE,
+    COUNT_REFUSED_RATE,
+    COUNT_DROPPED_RATE,
+    COUNT_DROPPED_INTRODUCTIONS_RATE,
+    COUNT_DROPPED_RELAY_PART,
+    COUNT_DROPPED_RELAY_TOTAL,
     COUNTS
 };
 
@@ -241,6 +267,7 @@ struct tables { /* what lies in the block behind struct server */
     uint32_t prefix_mask;
     struct pair *pairs; /* PAIR_WAYS for each slot */
     uint32_t pairs_mask;
+    uint64_t *limit_cells; /* LIMIT_CELLS for each limit */
 };
 
 struct server {
@@ -262,6 +289,7 @@ struct server {
 
     struct failed failed[FAILED_SLOTS];
     struct list gaps; /* of failed[], in the order of `introduced`: all gaps are equally long */
+    struct limit_state limits[LIMITS];
     struct reservation reserved[RESERVED_MAX];
     uint32_t reserved_heads[RESERVED_SLOTS];
     uint32_t reserved_next;
@@ -329,12 +357,21 @@ void send_reply(struct server *s, const struct arrival *in, const struct frame *
 void send_registered(struct server *s, const struct arrival *in, uint32_t party, uint64_t token);
 void send_refused(struct server *s, const struct arrival *in, uint64_t token, uint64_t proof, uint8_t code);
 void send_refused_to(struct server *s, uint32_t party, uint64_t token, uint64_t proof, uint8_t code);
+void send_refused_over_rate(struct server *s, const struct arrival *in, uint64_t token); /* REFUSED_BUSY */
 size_t header_bytes(const struct addr *a);
 
 /* ---- core_probe.c ---- */
 void probe_answer(struct server *s, const struct arrival *in, const struct frame_probe *f);
 /* How a packet would leave by another address and the other port than `from` came to. */
 bool probe_other_address(const struct server *s, const struct path *from, struct path *ret);
+
+/* ---- core_limit.c: what one source prefix may do; each call is one, and is counted ---- */
+void limits_init(struct server *s, vtime_us now); /* fills in the configuration's defaults */
+bool limit_stranger(struct server *s, vtime_us now, const struct addr *source); /* state before the cookie */
+/* The next three: for sources that are real. */
+bool limit_control(struct server *s, vtime_us now, const struct addr *source);
+bool limit_introduction(struct server *s, vtime_us now, const struct addr *newcomer);
+enum limit_verdict limit_relay(struct server *s, vtime_us now, const struct addr *source, size_t bytes);
 
 /* ---- core_cookie.c ---- */
 void cookie_make(struct server *s, vtime_us now, const struct addr *source, uint8_t ret[static COOKIE_BYTES]);

@@ -125,6 +125,10 @@ static bool meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
     const uint32_t newcomer = a_is_newer ? a : b;
     if (failed_must_wait(s, now, newcomer))
         return true;
+    if (!limit_introduction(s, now, &party_at(s, newcomer)->path.from)) {
+        s->counts[COUNT_DROPPED_INTRODUCTIONS_RATE]++;
+        return true;
+    }
     if (!begin(s, now, newcomer, a_is_newer ? b : a))
         return false;
     failed_introduced(s, now, newcomer);

@@ -207,20 +207,39 @@ void links_tell_moved(struct server *s, uint32_t registration)
 
 /* ---- relaying ---- */
 
-static bool within_quota(struct link *l, vtime_us now, size_t size)
+static bool within_quota(const struct server *s, struct link *l, vtime_us now, size_t size)
 {
-    const vtime_us full = (vtime_us)RELAY_BURST_BYTES * VTIME_S(1) / RELAY_BYTES_PER_S;
+    const uint32_t per_s = s->config.relay_bytes_per_s;
+    const uint32_t burst = per_s < RELAY_BURST_BYTES ? RELAY_BURST_BYTES : per_s;
+    if (per_s == SERVER_NO_LIMIT)
+        return true;
+    const vtime_us full = (vtime_us)burst * VTIME_S(1) / per_s;
     const vtime_us passed = vtime_min(now - l->credited, full);
-    const uint64_t gained = passed * RELAY_BYTES_PER_S / VTIME_S(1);
+    const uint64_t gained = passed * per_s / VTIME_S(1);
     if (gained > 0) { /* else the fraction of a byte is left to the next call */
         uint64_t credit = l->credit_bytes + gained;
-        l->credit_bytes = (uint32_t)(credit < RELAY_BURST_BYTES ? credit : RELAY_BURST_BYTES);
+        l->credit_bytes = (uint32_t)(credit < burst ? credit : burst);
         l->credited = now;
     }
     if (size > l->credit_bytes)
         return false;
     l->credit_bytes -= (uint32_t)size;
     return true;
+}
+
+/* The link's own quota, then what is there for all. */
+static bool may_relay(struct server *s, const struct arrival *in, struct link *l, size_t size)
+{
+    static const enum server_count counts[] = {
+        [LIMIT_OVER_PART] = COUNT_DROPPED_RELAY_PART, [LIMIT_OVER_TOTAL] = COUNT_DROPPED_RELAY_TOTAL};
+    if (!within_quota(s, l, in->now, size)) {
+        s->counts[COUNT_RELAY_OVER_QUOTA]++;
+        return false;
+    }
+    const enum limit_verdict verdict = limit_relay(s, in->now, &in->path.from, size);
+    if (verdict != LIMIT_OK)
+        s->counts[counts[verdict]]++;
+    return verdict == LIMIT_OK;
 }
 
 static uint32_t find_name(const struct server *s, uint32_t registration, uint32_t name)
@@ -244,10 +263,8 @@ void relay_forward(struct server *s, const struct arrival *in, uint32_t sender, 
     struct link *l = link_at(s, id);
     const int from = side_of(l, sender);
     l->touched = in->now;
-    if (!within_quota(l, in->now, f->datagram.size)) {
-        s->counts[COUNT_RELAY_OVER_QUOTA]++;
+    if (!may_relay(s, in, l, f->datagram.size))
         return;
-    }
     const struct link_side *to = &l->side[1 - from];
     struct frame out = {
         .kind = FRAME_RELAY,

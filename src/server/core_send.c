@@ -89,14 +89,9 @@ void send_registered(struct server *s, const struct arrival *in, uint32_t party,
         s->counts[COUNT_REGISTERED]++;
 }
 
-static struct frame refused_frame(struct server *s, uint64_t token, uint64_t proof, uint8_t code)
+static struct frame refused_frame(uint64_t token, uint64_t proof, uint8_t code)
 {
     static const uint32_t retry_after_s[] = {[REFUSED_ROOM_FULL] = 15, [REFUSED_BUSY] = 5, [REFUSED_CROWDED] = 60};
-    static const enum server_count counts[] = {[REFUSED_UNKNOWN] = COUNT_REFUSED_UNKNOWN,
-                                               [REFUSED_ROOM_FULL] = COUNT_REFUSED_ROOM_FULL,
-                                               [REFUSED_BUSY] = COUNT_REFUSED_BUSY,
-                                               [REFUSED_CROWDED] = COUNT_REFUSED_CROWDED};
-    s->counts[counts[code]]++;
     return (struct frame){.kind = FRAME_REFUSED,
                           .refused = {.token = token,
                                       .proof = proof,
@@ -104,14 +99,32 @@ static struct frame refused_frame(struct server *s, uint64_t token, uint64_t pro
                                       .retry_after_s = code == REFUSED_UNKNOWN ? 0 : retry_after_s[code]}};
 }
 
+static void count_refused(struct server *s, uint8_t code)
+{
+    static const enum server_count counts[] = {[REFUSED_UNKNOWN] = COUNT_REFUSED_UNKNOWN,
+                                               [REFUSED_ROOM_FULL] = COUNT_REFUSED_ROOM_FULL,
+                                               [REFUSED_BUSY] = COUNT_REFUSED_BUSY,
+                                               [REFUSED_CROWDED] = COUNT_REFUSED_CROWDED};
+    s->counts[counts[code]]++;
+}
+
 void send_refused(struct server *s, const struct arrival *in, uint64_t token, uint64_t proof, uint8_t code)
 {
-    struct frame f = refused_frame(s, token, proof, code);
+    struct frame f = refused_frame(token, proof, code);
+    count_refused(s, code);
+    send_reply(s, in, &f);
+}
+
+void send_refused_over_rate(struct server *s, const struct arrival *in, uint64_t token)
+{
+    struct frame f = refused_frame(token, 0, REFUSED_BUSY);
+    s->counts[COUNT_REFUSED_RATE]++;
     send_reply(s, in, &f);
 }
 
 void send_refused_to(struct server *s, uint32_t party, uint64_t token, uint64_t proof, uint8_t code)
 {
-    struct frame f = refused_frame(s, token, proof, code);
+    struct frame f = refused_frame(token, proof, code);
+    count_refused(s, code);
     send_to(s, party, &f);
 }

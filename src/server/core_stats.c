@@ -30,6 +30,12 @@ static const char *const count_names[COUNTS] = {
     [COUNT_RELAYED] = "relayed_datagrams",
     [COUNT_RELAYED_BYTES] = "relayed_bytes",
     [COUNT_RELAY_OVER_QUOTA] = "relay_over_quota",
+    [COUNT_RETRIES_RATE] = "retries_over_rate",
+    [COUNT_REFUSED_RATE] = "refused_over_rate",
+    [COUNT_DROPPED_RATE] = "dropped_over_rate",
+    [COUNT_DROPPED_INTRODUCTIONS_RATE] = "dropped_introductions_over_rate",
+    [COUNT_DROPPED_RELAY_PART] = "dropped_relay_over_part",
+    [COUNT_DROPPED_RELAY_TOTAL] = "dropped_relay_over_total",
 };
 
 static const char *const decode_names[DECODE_RESULTS] = {
