@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* No segmentation offload. UDP_SEGMENT sends one buffer in pieces to one destination, UDP_GRO joins datagrams in a row
+ * from one source; but a link's quota is seven full datagrams a second, so that those of a batch come from as many
+ * people and go to as many. There is hardly ever anything to join. */
 enum {
     SWALLOW_MAX = 16, /* ICMP errors in a row before the loop gets a chance to do something else */
 };

