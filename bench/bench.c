@@ -105,11 +105,21 @@ uint16_t bench_port_of(int fd)
     return ntohs(at.sin_port);
 }
 
+/* coturn closes its socket once more for a moment when it has begun to answer. */
+static ssize_t ask_once(int fd, const void *question, size_t size, uint8_t *ret, size_t cap)
+{
+    if (send(fd, question, size, 0) != (ssize_t)size)
+        return -1;
+    return recv(fd, ret, cap, 0);
+}
+
 size_t bench_ask(int fd, const void *question, size_t size, uint8_t *ret, size_t cap, const char *what)
 {
-    ssize_t got = -1;
-    if (send(fd, question, size, 0) == (ssize_t)size)
-        got = recv(fd, ret, cap, 0);
+    const struct timespec moment = {.tv_nsec = 10000000};
+    const uint64_t until = bench_now_ns() + PATIENCE_S * 1000000000ULL;
+    ssize_t got;
+    while ((got = ask_once(fd, question, size, ret, cap)) < 0 && errno == ECONNREFUSED && bench_now_ns() < until)
+        nanosleep(&moment, NULL);
     if (got < 0)
         bench_fail("no answer to %s: %s", what, strerror(errno));
     return (size_t)got;
