@@ -1,5 +1,6 @@
 #include "bench/bench.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -35,6 +36,40 @@ uint64_t bench_cpu_ns(pid_t pid)
     if (error != 0)
         bench_fail("process %d has no CPU clock: %s", (int)pid, strerror(error));
     return read_clock(clock);
+}
+
+/* The second number of each thread's schedstat. */
+static uint64_t waited_ns(pid_t pid)
+{
+    char path[64];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *e; threads != NULL && (e = readdir(threads)) != NULL;) {
+        unsigned long long ran, waited;
+        char file_path[400];
+        snprintf(file_path, sizeof file_path, "%s/%s/schedstat", path, e->d_name);
+        FILE *file = fopen(file_path, "re");
+        if (file != NULL && fscanf(file, "%llu %llu", &ran, &waited) == 2)
+            sum += waited;
+        if (file != NULL)
+            fclose(file);
+    }
+    if (threads != NULL)
+        closedir(threads);
+    return sum;
+}
+
+struct bench_use bench_use_of(pid_t pid)
+{
+    return (struct bench_use){.cpu_ns = bench_cpu_ns(pid), .waited_ns = waited_ns(pid), .now_ns = bench_now_ns()};
+}
+
+void bench_use_print(const struct bench_use *began, const struct bench_use *ended)
+{
+    const double s = (double)(ended->now_ns - began->now_ns) / 1e9, cpu = (double)(ended->cpu_ns - began->cpu_ns) / 1e9;
+    const double asleep = 1 - (cpu + (double)(ended->waited_ns - began->waited_ns) / 1e9) / s;
+    printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"asleep\": %.3f", s, cpu, asleep < 0 ? 0 : asleep);
 }
 
 _Noreturn void bench_fail(const char *format, ...)

@@ -18,6 +18,16 @@ _Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf,
 uint64_t bench_number(const char *name, const char *text, uint64_t min, uint64_t max);
 double bench_seconds(const char *name, const char *text);
 
+/* What a process does while it is loaded. */
+struct bench_use {
+    uint64_t now_ns, cpu_ns;
+    uint64_t waited_ns; /* could have run, and had to wait for the core; 0 where the kernel does not say */
+};
+struct bench_use bench_use_of(pid_t pid);
+/* Prints, as members of a JSON object, the seconds between the two, the CPU time, and for which part of the time it
+ * slept, having nothing to do. */
+void bench_use_print(const struct bench_use *began, const struct bench_use *ended);
+
 /* 127.a.b.c, a and b and c being the lowest 24 bits of `host`; every one of them is this machine. */
 struct sockaddr_in bench_loopback(uint32_t host, uint16_t port);
 /* A blocking UDP socket bound there (port 0: any) with a large receive buffer; receiving gives up after 5 s. */

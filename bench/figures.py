@@ -54,13 +54,12 @@ def per_cpu(result, what):
     return result[what] / max(result["cpu_seconds"], 1e-6)
 
 
-def busy(results):
-    """In % of the time, median."""
-    return 100 * median([r["cpu_seconds"] / r["seconds"] for r in results])
-
-
 def say_raw(name, results, what):
-    return "%s %.0fk/s, CPU %.0f %%" % (name, median([r[what] / r["seconds"] for r in results]) / 1e3, busy(results))
+    """By the clock; and was it the load that could not do more? What slept had nothing to do."""
+    text = "%s %.0fk/s, CPU %.0f %%" % (name, median([r[what] / r["seconds"] for r in results]) / 1e3,
+                                        100 * median([r["cpu_seconds"] / r["seconds"] for r in results]))
+    asleep = median([r["asleep"] for r in results])
+    return text + (", load too small: asleep %.0f %%" % (100 * asleep) if asleep > 0.1 else "")
 
 
 # ---- the relay ----

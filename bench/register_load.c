@@ -212,11 +212,12 @@ static void serve(const struct crowd *c)
 static void measure(const struct crowd *c, pid_t pid)
 {
     l.introduced = 0;
-    const uint64_t began = bench_now_ns(), cpu = bench_cpu_ns(pid);
+    const struct bench_use began = bench_use_of(pid);
     serve(c);
-    const double cpu_s = (double)(bench_cpu_ns(pid) - cpu) / 1e9, s = (double)(bench_now_ns() - began) / 1e9;
-    printf("{\"served\": %u, \"introduced\": %u, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n", l.done, l.introduced, s,
-           cpu_s);
+    const struct bench_use ended = bench_use_of(pid);
+    printf("{\"served\": %u, \"introduced\": %u, ", l.done, l.introduced);
+    bench_use_print(&began, &ended);
+    puts("}");
 }
 
 static uint64_t in_seconds(double seconds)

@@ -33,7 +33,7 @@ struct load {
     struct flow *flows;
     uint32_t count;
     pid_t pid;
-    uint64_t sent, arrived, rounds, rounds_waited;
+    uint64_t sent, arrived;
     uint64_t under_way;
 };
 
@@ -89,13 +89,10 @@ static void run_full(struct load *l, uint64_t ns)
     uint64_t now, progress = 0, seen = 0;
     for (uint32_t i = 0; (now = bench_now_ns()) < until; i = (i + 1) % l->count) {
         look(l, &l->flows[i]);
-        l->rounds++;
         if (l->under_way + BURST <= UNDER_WAY_MAX) {
             send_burst(&l->flows[i], BURST);
             l->sent += BURST;
             l->under_way += BURST;
-        } else {
-            l->rounds_waited++;
         }
         if (seen != l->arrived || progress == 0) {
             seen = l->arrived;
@@ -125,18 +122,18 @@ static void measure_full(struct load *l, double seconds)
     }
     run_full(l, WARM_UP_NS);
     fetch_rest(l);
-    l->sent = l->arrived = l->rounds = l->rounds_waited = 0;
-    const uint64_t began = bench_now_ns(), cpu = bench_cpu_ns(l->pid);
+    l->sent = l->arrived = 0;
+    const struct bench_use began = bench_use_of(l->pid);
     run_full(l, (uint64_t)(seconds * 1e9));
-    const double cpu_s = (double)(bench_cpu_ns(l->pid) - cpu) / 1e9, s = (double)(bench_now_ns() - began) / 1e9;
+    const struct bench_use ended = bench_use_of(l->pid);
     const uint64_t in_time = l->arrived;
     fetch_rest(l);
     if (in_time == 0)
         bench_fail("nothing came through the relay");
-    printf("{\"bytes\": %zu, \"datagrams\": %llu, \"lost\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, "
-           "\"generator_waited\": %.3f}\n",
-           l->flows[0].size, (unsigned long long)in_time, (unsigned long long)(l->sent - l->arrived), s, cpu_s,
-           (double)l->rounds_waited / (double)l->rounds);
+    printf("{\"bytes\": %zu, \"datagrams\": %llu, \"lost\": %llu, ", l->flows[0].size, (unsigned long long)in_time,
+           (unsigned long long)(l->sent - l->arrived));
+    bench_use_print(&began, &ended);
+    puts("}");
 }
 
 /* ---- so much, and how long it takes ---- */
@@ -195,16 +192,16 @@ static void measure_paced(struct load *l, double seconds, double rate)
         count_and_drop(l->flows[i].to);
     run_paced(l, WARM_UP_NS, rate, times);
     l->sent = 0;
-    const uint64_t began = bench_now_ns(), cpu = bench_cpu_ns(l->pid);
+    const struct bench_use began = bench_use_of(l->pid);
     const size_t count = run_paced(l, (uint64_t)(seconds * 1e9), rate, times);
-    const double cpu_s = (double)(bench_cpu_ns(l->pid) - cpu) / 1e9, s = (double)(bench_now_ns() - began) / 1e9;
+    const struct bench_use ended = bench_use_of(l->pid);
     if (count == 0)
         bench_fail("no probe came through the relay");
     qsort(times, count, sizeof times[0], by_size);
-    printf("{\"bytes\": %zu, \"sent\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"probes\": %zu, "
-           "\"p50_us\": %.2f, \"p99_us\": %.2f}\n",
-           l->flows[0].size, (unsigned long long)l->sent, s, cpu_s, count, times[count / 2] / 1e3,
-           times[count * 99 / 100] / 1e3);
+    printf("{\"bytes\": %zu, \"sent\": %llu, \"probes\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, ", l->flows[0].size,
+           (unsigned long long)l->sent, count, times[count / 2] / 1e3, times[count * 99 / 100] / 1e3);
+    bench_use_print(&began, &ended);
+    puts("}");
 }
 
 /* ---- start ---- */
