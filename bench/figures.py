@@ -9,7 +9,7 @@ import client
 from programs import Missing, call, coturn, server
 
 RELAY_CASES = [(size, pairs) for size in (200, 1200) for pairs in (1, 100)]
-BATCH = 32  # datagrams in one call of the batched forwarder: as p2p-server at most
+BATCH = 64  # datagrams in one call of the batched forwarder: as many as p2p-server takes
 PEOPLE = 15000  # who come in one round: they fit the server's table of 65,536, and their introductions one of 16,448
 WAITING = [1000, 100000, 1000000]
 WAITING_SHORT = [1000, 5000]

@@ -9,7 +9,7 @@ struct flow {
     int from, to; /* `from` is connected to the relay */
     size_t size;
     uint8_t datagram[DATAGRAM_BYTES_MAX]; /* its last 8 bytes are ciphertext: free for a time */
-    uint32_t arrived; /* as the kernel counts, modulo 2^32 */
+    uint32_t sent, arrived; /* modulo 2^32; as the kernel counts */
 };
 
 /* Each opens the sockets of flow `number` at two neighbouring addresses of its own, makes itself known to the relay at

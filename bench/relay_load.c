@@ -21,9 +21,10 @@
 
 enum {
     FLOWS_MAX = 1000,
-    BURST = 8,               /* datagrams in one call */
-    UNDER_WAY_MAX = 48,      /* in all: what coturn's receive buffer holds of 1,200 bytes */
-    STALL_NS = 20 * 1000000, /* nothing arrives: what is under way is lost */
+    BURST = 8,                   /* datagrams in one call */
+    UNDER_WAY = 256 / BURST,     /* bursts at a time: a relay that takes 64 datagrams at once finds as many */
+    UNDER_WAY_TURN = 48 / BURST, /* coturn's receive buffer holds no more datagrams of 1,200 bytes */
+    STALL_NS = 250 * 1000000,    /* nothing arrives: what is under way is lost, and the next is sent */
     WARM_UP_NS = 50 * 1000000,
     PROBE_GAP_NS = 1000000, /* +- half of it */
     PROBES_MAX = 1 << 20,
@@ -33,8 +34,11 @@ struct load {
     struct flow *flows;
     uint32_t count;
     pid_t pid;
-    uint64_t sent, arrived;
-    uint64_t under_way;
+    uint64_t datagrams_sent;
+    uint32_t next; /* flow to be sent to */
+    /* Bursts under way, as numbers of flows, in the order in which they were sent and will arrive. */
+    uint32_t under_way[UNDER_WAY];
+    uint32_t oldest, bursts, bursts_max;
 };
 
 /* ---- one flow ---- */
@@ -75,42 +79,74 @@ static void send_burst(struct flow *f, unsigned count)
 
 /* ---- as much as it takes ---- */
 
-static void look(struct load *l, struct flow *f)
+static void send_next(struct load *l)
 {
-    const uint32_t now = dropped(f->to), more = now - f->arrived;
-    f->arrived = now;
-    l->arrived += more;
-    l->under_way = l->under_way > more ? l->under_way - more : 0;
+    struct flow *f = &l->flows[l->next];
+    send_burst(f, BURST);
+    f->sent += BURST;
+    l->datagrams_sent += BURST;
+    l->under_way[(l->oldest + l->bursts++) % UNDER_WAY] = l->next;
+    l->next = (l->next + 1) % l->count;
+}
+
+static bool oldest_has_arrived(struct load *l)
+{
+    struct flow *f = &l->flows[l->under_way[l->oldest]];
+    uint32_t later = 0; /* bursts of the same flow */
+    for (uint32_t i = 1; i < l->bursts && l->count < l->bursts_max; i++)
+        later += l->under_way[(l->oldest + i) % UNDER_WAY] == l->under_way[l->oldest];
+    f->arrived = dropped(f->to);
+    return (int32_t)(f->sent - f->arrived) <= (int32_t)(later * BURST);
+}
+
+static void forget_oldest(struct load *l)
+{
+    l->oldest = (l->oldest + 1) % UNDER_WAY;
+    l->bursts--;
+}
+
+/* What is lost counts as arrived from now on; measure_full has its own count. */
+static void give_up(struct load *l)
+{
+    for (; l->bursts > 0; forget_oldest(l)) {
+        struct flow *f = &l->flows[l->under_way[l->oldest]];
+        f->sent = f->arrived = dropped(f->to);
+    }
 }
 
 static void run_full(struct load *l, uint64_t ns)
 {
-    const uint64_t until = bench_now_ns() + ns;
-    uint64_t now, progress = 0, seen = 0;
-    for (uint32_t i = 0; (now = bench_now_ns()) < until; i = (i + 1) % l->count) {
-        look(l, &l->flows[i]);
-        if (l->under_way + BURST <= UNDER_WAY_MAX) {
-            send_burst(&l->flows[i], BURST);
-            l->sent += BURST;
-            l->under_way += BURST;
-        }
-        if (seen != l->arrived || progress == 0) {
-            seen = l->arrived;
+    uint64_t now = bench_now_ns(), progress = now;
+    const uint64_t until = now + ns;
+    for (; now < until; now = bench_now_ns()) {
+        if (l->bursts < l->bursts_max)
+            send_next(l);
+        if (oldest_has_arrived(l)) {
+            forget_oldest(l);
             progress = now;
         } else if (now - progress > STALL_NS) {
-            l->under_way = 0;
+            give_up(l);
             progress = now;
         }
     }
 }
 
-/* What is still under way, so that what never comes is known. */
+static uint64_t arrived(const struct load *l)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < l->count; i++)
+        sum += dropped(l->flows[i].to);
+    return sum;
+}
+
+/* Until all that is under way has arrived. */
 static void fetch_rest(struct load *l)
 {
     const uint64_t until = bench_now_ns() + STALL_NS;
-    while (l->arrived < l->sent && bench_now_ns() < until)
-        for (uint32_t i = 0; i < l->count; i++)
-            look(l, &l->flows[i]);
+    while (l->bursts > 0 && bench_now_ns() < until)
+        if (oldest_has_arrived(l))
+            forget_oldest(l);
+    give_up(l);
 }
 
 static void measure_full(struct load *l, double seconds)
@@ -118,20 +154,21 @@ static void measure_full(struct load *l, double seconds)
     for (uint32_t i = 0; i < l->count; i++) {
         count_and_drop(l->flows[i].to);
         cut_up(&l->flows[i]);
-        l->flows[i].arrived = dropped(l->flows[i].to);
+        l->flows[i].sent = dropped(l->flows[i].to);
     }
     run_full(l, WARM_UP_NS);
     fetch_rest(l);
-    l->sent = l->arrived = 0;
+    l->datagrams_sent = 0;
+    const uint64_t before = arrived(l);
     const struct bench_use began = bench_use_of(l->pid);
     run_full(l, (uint64_t)(seconds * 1e9));
     const struct bench_use ended = bench_use_of(l->pid);
-    const uint64_t in_time = l->arrived;
+    const uint64_t in_time = arrived(l) - before;
     fetch_rest(l);
     if (in_time == 0)
         bench_fail("nothing came through the relay");
     printf("{\"bytes\": %zu, \"datagrams\": %llu, \"lost\": %llu, ", l->flows[0].size, (unsigned long long)in_time,
-           (unsigned long long)(l->sent - l->arrived));
+           (unsigned long long)(before + l->datagrams_sent - arrived(l)));
     bench_use_print(&began, &ended);
     puts("}");
 }
@@ -164,9 +201,9 @@ static size_t run_paced(struct load *l, uint64_t ns, double rate, uint32_t *ret_
     size_t times = 0;
     uint32_t next = 1;
     while ((now = bench_now_ns()) < began + ns) {
-        if ((double)l->sent < rate * (double)(now - began) / 1e9) {
+        if ((double)l->datagrams_sent < rate * (double)(now - began) / 1e9) {
             send_burst(&l->flows[next], 1);
-            l->sent++;
+            l->datagrams_sent++;
             next = next + 1 == l->count ? 1 : next + 1;
         }
         if (now >= probe_at) {
@@ -191,7 +228,7 @@ static void measure_paced(struct load *l, double seconds, double rate)
     for (uint32_t i = 1; i < l->count; i++)
         count_and_drop(l->flows[i].to);
     run_paced(l, WARM_UP_NS, rate, times);
-    l->sent = 0;
+    l->datagrams_sent = 0;
     const struct bench_use began = bench_use_of(l->pid);
     const size_t count = run_paced(l, (uint64_t)(seconds * 1e9), rate, times);
     const struct bench_use ended = bench_use_of(l->pid);
@@ -199,7 +236,7 @@ static void measure_paced(struct load *l, double seconds, double rate)
         bench_fail("no probe came through the relay");
     qsort(times, count, sizeof times[0], by_size);
     printf("{\"bytes\": %zu, \"sent\": %llu, \"probes\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, ", l->flows[0].size,
-           (unsigned long long)l->sent, count, times[count / 2] / 1e3, times[count * 99 / 100] / 1e3);
+           (unsigned long long)l->datagrams_sent, count, times[count / 2] / 1e3, times[count * 99 / 100] / 1e3);
     bench_use_print(&began, &ended);
     puts("}");
 }
@@ -230,7 +267,8 @@ int main(int argc, char *argv[])
     const size_t size = bench_number("BYTES", argv[5], 100, DATAGRAM_BYTES_MAX);
     const double seconds = bench_seconds("SECONDS", argv[6]);
     struct load l = {.pid = (pid_t)bench_number("PID", argv[3], 1, INT32_MAX),
-                     .count = (uint32_t)bench_number("FLOWS", argv[4], 1, FLOWS_MAX) + paced};
+                     .count = (uint32_t)bench_number("FLOWS", argv[4], 1, FLOWS_MAX) + paced,
+                     .bursts_max = open == flow_open_turn ? UNDER_WAY_TURN : UNDER_WAY};
     l.flows = calloc(l.count, sizeof *l.flows);
     if (l.flows == NULL)
         bench_fail("no memory");
