@@ -55,11 +55,11 @@ def per_cpu(result, what):
 
 
 def say_raw(name, results, what):
-    """By the clock; and was it the load that could not do more? What slept had nothing to do."""
+    """By the clock. What slept could have done more: the load was too small for it, or it waited for something else."""
     text = "%s %.0fk/s, CPU %.0f %%" % (name, median([r[what] / r["seconds"] for r in results]) / 1e3,
                                         100 * median([r["cpu_seconds"] / r["seconds"] for r in results]))
     asleep = median([r["asleep"] for r in results])
-    return text + (", load too small: asleep %.0f %%" % (100 * asleep) if asleep > 0.1 else "")
+    return text + (", asleep %.0f %%" % (100 * asleep) if asleep > 0.1 else "")
 
 
 # ---- the relay ----

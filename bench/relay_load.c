@@ -21,10 +21,9 @@
 
 enum {
     FLOWS_MAX = 1000,
-    BURST = 8,                   /* datagrams in one call */
-    UNDER_WAY = 256 / BURST,     /* bursts at a time: a relay that takes 64 datagrams at once finds as many */
-    UNDER_WAY_TURN = 48 / BURST, /* coturn's receive buffer holds no more datagrams of 1,200 bytes */
-    STALL_NS = 250 * 1000000,    /* nothing arrives: what is under way is lost, and the next is sent */
+    BURST = 8,                /* datagrams in one call */
+    UNDER_WAY = 256 / BURST,  /* bursts at a time: a relay that takes 64 datagrams at once finds as many */
+    STALL_NS = 250 * 1000000, /* nothing arrives: what is under way is lost, and the next is sent */
     WARM_UP_NS = 50 * 1000000,
     PROBE_GAP_NS = 1000000, /* +- half of it */
     PROBES_MAX = 1 << 20,
@@ -38,7 +37,7 @@ struct load {
     uint32_t next; /* flow to be sent to */
     /* Bursts under way, as numbers of flows, in the order in which they were sent and will arrive. */
     uint32_t under_way[UNDER_WAY];
-    uint32_t oldest, bursts, bursts_max;
+    uint32_t oldest, bursts;
 };
 
 /* ---- one flow ---- */
@@ -93,7 +92,7 @@ static bool oldest_has_arrived(struct load *l)
 {
     struct flow *f = &l->flows[l->under_way[l->oldest]];
     uint32_t later = 0; /* bursts of the same flow */
-    for (uint32_t i = 1; i < l->bursts && l->count < l->bursts_max; i++)
+    for (uint32_t i = 1; i < l->bursts && l->count < UNDER_WAY; i++)
         later += l->under_way[(l->oldest + i) % UNDER_WAY] == l->under_way[l->oldest];
     f->arrived = dropped(f->to);
     return (int32_t)(f->sent - f->arrived) <= (int32_t)(later * BURST);
@@ -119,7 +118,7 @@ static void run_full(struct load *l, uint64_t ns)
     uint64_t now = bench_now_ns(), progress = now;
     const uint64_t until = now + ns;
     for (; now < until; now = bench_now_ns()) {
-        if (l->bursts < l->bursts_max)
+        if (l->bursts < UNDER_WAY)
             send_next(l);
         if (oldest_has_arrived(l)) {
             forget_oldest(l);
@@ -267,8 +266,7 @@ int main(int argc, char *argv[])
     const size_t size = bench_number("BYTES", argv[5], 100, DATAGRAM_BYTES_MAX);
     const double seconds = bench_seconds("SECONDS", argv[6]);
     struct load l = {.pid = (pid_t)bench_number("PID", argv[3], 1, INT32_MAX),
-                     .count = (uint32_t)bench_number("FLOWS", argv[4], 1, FLOWS_MAX) + paced,
-                     .bursts_max = open == flow_open_turn ? UNDER_WAY_TURN : UNDER_WAY};
+                     .count = (uint32_t)bench_number("FLOWS", argv[4], 1, FLOWS_MAX) + paced};
     l.flows = calloc(l.count, sizeof *l.flows);
     if (l.flows == NULL)
         bench_fail("no memory");
