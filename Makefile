@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
 DESTDIR ?=
+LIBDIR  ?= $(PREFIX)/lib
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -86,7 +87,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all tests test lint demo testbed testbed-down e2e e2e-full sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
+.PHONY: all lib tests test lint demo testbed testbed-down e2e e2e-full sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -96,6 +97,36 @@ $(B)/p2p-server: $(server_objects) $(generated).o
 $(B)/p2p-client: $(client_objects) $(generated).o
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $^ $(client_ldlibs) $(LDLIBS)
+
+# ---- the engine as a library: one object in which nothing but the functions of p2p.h can be seen ----
+library_headers := $(addprefix src/,wire/vtime.h wire/addr.h wire/keyword.h wire/codec.h wire/limits.h wire/rng.h peer/engine.h)
+lib: $(B)/libp2p-peer.a $(B)/include/p2p.h $(B)/p2p-peer.pc
+
+$(B)/include/p2p.h: scripts/public-header.sh $(library_headers) Makefile
+	@mkdir -p $(@D)
+	$(say) GEN $@
+	$(quiet)scripts/public-header.sh $(VERSION) >$@
+
+$(B)/p2p-peer.symbols: scripts/public-header.sh $(library_headers)
+	@mkdir -p $(@D)
+	$(quiet)scripts/public-header.sh --symbols >$@
+
+# gcc compiles what was put off (-flto) here: objcopy could not rename anything in it.
+$(B)/p2p-peer.o: $(call objects,$(peer_src) $(wire_src)) $(generated).o $(B)/p2p-peer.symbols
+	$(say) LINK $@
+	$(quiet)$(CC) $(CFLAGS) $(if $(filter gcc,$(compiler)),-flinker-output=nolto-rel) -r -nostdlib -o $@ $(filter %.o,$^)
+	$(quiet)objcopy --redefine-syms=$(B)/p2p-peer.symbols $@
+	$(quiet)objcopy --wildcard --keep-global-symbol='p2p_[a-z]*' $@ # and not protobuf-c's p2p__v1__...
+
+$(B)/libp2p-peer.a: $(B)/p2p-peer.o
+	$(say) AR $@
+	$(quiet)rm -f $@
+	$(quiet)$(AR) rcsD $@ $<
+
+# Made anew each time: PREFIX may be another than last time.
+$(B)/p2p-peer.pc: src/peer/p2p-peer.pc.in FORCE
+	@mkdir -p $(@D)
+	$(quiet)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(VERSION)|; s|@REQUIRES@|$(libs_wire)|' $< >$@
 
 $(generated).c $(generated).h &: proto/p2p.proto
 	@mkdir -p $(@D)
@@ -136,7 +167,7 @@ $(tests): $(B)/%: $(B)/%.o $(test_objects)
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
-	@$(MAKE) --no-print-directory all tests $(B)/wan # which the demo and tests/interop want
+	@$(MAKE) --no-print-directory all lib tests $(B)/wan # which the demo and tests/interop want
 	@CC='$(CC)' tests/run.sh $(B)
 
 lint: $(pure_objects)
@@ -203,17 +234,21 @@ include bench/bench.mk
 
 # ---- house ----
 format:
-	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c bench/*.c testbed/netns/*.c)
+	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c bench/*.c testbed/netns/*.c examples/*.c)
 
 deps:
 	@scripts/install-deps.sh
 
-install: all
+install: all lib
 	install -D -m 755 $(B)/p2p-server $(DESTDIR)$(PREFIX)/bin/p2p-server
 	install -D -m 755 $(B)/p2p-client $(DESTDIR)$(PREFIX)/bin/p2p-client
+	install -D -m 644 $(B)/libp2p-peer.a $(DESTDIR)$(LIBDIR)/libp2p-peer.a
+	install -D -m 644 $(B)/include/p2p.h $(DESTDIR)$(PREFIX)/include/p2p.h
+	install -D -m 644 $(B)/p2p-peer.pc $(DESTDIR)$(LIBDIR)/pkgconfig/p2p-peer.pc
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/p2p-server $(DESTDIR)$(PREFIX)/bin/p2p-client
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/p2p-server bin/p2p-client include/p2p.h)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libp2p-peer.a pkgconfig/p2p-peer.pc)
 
 clean:
 	rm -rf build
@@ -234,6 +269,7 @@ help:
 	@echo 'make picture    docs/hard-nat.svg, from a simulated run'
 	@echo 'make format     clang-format over the sources'
 	@echo 'make deps       install every package that any target wants'
+	@echo 'make lib        build/libp2p-peer.a and its header: a client in a program of your own (docs/embedding.md)'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)    (and: make uninstall)'
 	@echo 'make clean      remove build/'
 	@echo

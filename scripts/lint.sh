@@ -143,7 +143,7 @@ check_purity() {
 # ---- format, sizes, words, cppcheck ----
 check_format() {
     command -v clang-format >/dev/null || { echo "no clang-format here"; return 2; }
-    local files=(src/**/*.c tests/**/*.c fuzz/**/*.c bench/*.c) out
+    local files=(src/**/*.c tests/**/*.c fuzz/**/*.c bench/*.c examples/*.c) out
     [ ${#files[@]} -gt 0 ] || return 0
     out=$(clang-format --dry-run "${files[@]}" 2>&1 | grep -F 'warning: ' | cut -d: -f1 | sort | uniq -c)
     [ -z "$out" ] || { echo "lines that clang-format would change (make format):"; echo "$out"; return 1; }

@@ -7,9 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* p2p.h from here */
 enum addr_family { ADDR_NONE = 0, ADDR_V4 = 4, ADDR_V6 = 6 };
 
-/* All zero is "no address". Bytes of ip that the family does not use are zero, so that equal
+/* An IP address and port as a value. IPv4-mapped IPv6 addresses do not exist here: addr_from_ip makes them IPv4.
+ * All zero is "no address". Bytes of ip that the family does not use are zero, so that equal
  * addresses are equal bytes. */
 struct addr {
     uint8_t  family; /* enum addr_family */
@@ -24,12 +26,14 @@ struct addr addr_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port);
 size_t addr_ip_size(const struct addr *a);
 /* From ip bytes of size 4 or 16; a v4-mapped one becomes IPv4. False for another size. */
 bool addr_from_ip(struct addr *ret, const uint8_t *ip, size_t size, uint16_t port);
-bool addr_equal(const struct addr *a, const struct addr *b);
-bool addr_ip_equal(const struct addr *a, const struct addr *b);
 /* "192.0.2.1:5", "[2001:db8::1]:5" (RFC 5952); returns buf. "none" without a family. */
 const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX]);
-/* The inverse; numeric only. Port 0 is allowed, a missing port is not. */
+/* The inverse; numeric only. Port 0 is allowed, a missing port is not. False, and *ret untouched: anything else. */
 bool addr_parse(struct addr *ret, const char *text);
+/* p2p.h to here */
+
+bool addr_equal(const struct addr *a, const struct addr *b);
+bool addr_ip_equal(const struct addr *a, const struct addr *b);
 
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_link_local(const struct addr *a);

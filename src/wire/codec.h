@@ -34,9 +34,13 @@ enum { REFUSED_UNKNOWN = 1, REFUSED_ROOM_FULL = 2, REFUSED_BUSY = 3, REFUSED_CRO
 enum { LEAVE_QUIT = 1, LEAVE_ROOM_FULL = 2 };
 enum { PROBE_FROM_SAME, PROBE_FROM_OTHER_PORT, PROBE_FROM_OTHER_ADDRESS };
 enum { CANDIDATE_HOST = 1, CANDIDATE_OBSERVED = 2, CANDIDATE_PREDICTED = 3 };
+/* p2p.h from here */
+/* What a NAT does, in RFC 4787's words: to mappings and to filtering, and to ports. NAT_PORT_INDEPENDENT: of
+ * ports; nothing is known of addresses, for the server has one only. */
 enum nat_behaviour { NAT_UNKNOWN, NAT_NONE, NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT,
                      NAT_ADDRESS_AND_PORT_DEPENDENT, NAT_PORT_INDEPENDENT, NAT_BEHAVIOURS };
 enum nat_ports { NAT_PORTS_UNKNOWN, NAT_PORTS_PRESERVED, NAT_PORTS_SEQUENTIAL, NAT_PORTS_RANDOM, NAT_PORTS_KINDS };
+/* p2p.h to here */
 
 struct share_public {
     uint8_t point[32];
