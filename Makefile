@@ -199,6 +199,12 @@ e2e e2e-full:
 	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md --classes $(B)/$@-classes.md
 	@$(if $(filter e2e-full,$@),cp $(B)/$@.md docs/nat-matrix.md)
 
+# ---- siege: floods, churn, a killed server; testbed/siege/README.md ----
+siege_src := $(sort $(wildcard testbed/siege/*.c))
+$(B)/flood: $(call objects,$(siege_src) $(wire_src)) $(generated).o
+	$(say) LINK $@
+	$(quiet)$(link) -o $@ $^ $(server_ldlibs) $(LDLIBS)
+
 # ---- the simulator, see docs/simulator.md ----
 # SEED=first SEEDS=how-many or SECONDS=how-long, JOBS=2, STORY=chaos, TRACE=1: all of it, KEEP_GOING=1
 sim_run = $(B)/tests/sim/main $(if $(STORY),--story $(STORY)) --seed $(or $(SEED),1) $(if $(SEEDS),--seeds $(SEEDS)) \
@@ -277,5 +283,5 @@ help:
 	@echo 'SAN=1           AddressSanitizer and UBSan, in a folder of its own'
 	@echo 'CC=clang        the other compiler, in a folder of its own'
 
-all_objects := $(call objects,$(wan_src)) $(server_objects) $(client_objects) $(test_objects) $(call objects,$(test_src)) $(generated).o
+all_objects := $(call objects,$(wan_src) $(siege_src)) $(server_objects) $(client_objects) $(test_objects) $(call objects,$(test_src)) $(generated).o
 -include $(sort $(all_objects:.o=.d))
