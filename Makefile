@@ -30,7 +30,7 @@ endif
 # Libraries by who may use them; `make test` installs them if they are missing.
 libs_wire   := libprotobuf-c libsodium libutf8proc
 libs_loop   := libevent_core
-libs_server := libmicrohttpd
+libs_server := libmicrohttpd libseccomp
 libs_client := libedit jansson
 pkg_config  = $(shell pkg-config $(1) $(2) 2>/dev/null)
 lib_cflags := $(call pkg_config,--cflags,$(libs_wire) $(libs_loop) $(libs_server) $(libs_client))

@@ -16,6 +16,7 @@ libsodium-dev         module:libsodium        build   src/wire: CPace, sealing, 
 libutf8proc-dev       module:libutf8proc      build   src/wire/keyword.c
 libevent-dev          module:libevent_core    build   both shells: event loop
 libmicrohttpd-dev     module:libmicrohttpd    build   src/server: --metrics
+libseccomp-dev        module:libseccomp       build   src/server/confine.c: system calls
 libedit-dev           module:libedit          build   src/client: line editing
 libjansson-dev        module:jansson          build   src/client: --json
 python3               command:python3         run     scripts/demo.py; tests/blackbox

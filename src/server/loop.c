@@ -291,20 +291,20 @@ static void stop(struct loop *l)
     free(l->server);
 }
 
-int loop_run(const struct sockets *sockets, int metrics, void (*ready)(const struct sockets *))
+int loop_run(const struct sockets *sockets, int metrics, const struct options *options, loop_ready *ready)
 {
     struct loop l = {.sockets = sockets};
     metrics_init(&l.metrics);
-    bool started = start_core(&l) && start_batches(&l) && start_events(&l) && start_metrics(&l, metrics);
-    if (started) {
+    bool running = start_core(&l) && start_batches(&l) && start_events(&l) && start_metrics(&l, metrics);
+    if (!running)
+        log_event(LOG_LEVEL_ERROR, "start-failed", LOG_TEXT("reason", "no memory or no entropy"));
+    running = running && ready(sockets, options);
+    if (running) {
         set_timer(&l);
-        ready(sockets);
         while (!event_base_got_break(l.base) && event_base_loop(l.base, EVLOOP_ONCE) == 0)
             end_round(&l);
         log_stop(&l);
-    } else {
-        log_event(LOG_LEVEL_ERROR, "start-failed", LOG_TEXT("reason", "no memory or no entropy"));
     }
     stop(&l);
-    return started ? 0 : 1;
+    return running ? 0 : 1;
 }

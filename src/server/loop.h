@@ -7,8 +7,12 @@
 #ifndef SERVER_LOOP_H
 #define SERVER_LOOP_H
 #include "server/sockets.h"
+#include <stdbool.h>
 
-/* Runs until SIGINT or SIGTERM and says goodbye to everybody. Returns the exit status. `ready` is called when
- * datagrams are being received. `metrics` is a listening socket that the loop takes, or -1. */
-int loop_run(const struct sockets *sockets, int metrics, void (*ready)(const struct sockets *));
+/* Called when everything is open and allocated, and before the first datagram is read; false: not to go on. */
+typedef bool loop_ready(const struct sockets *, const struct options *);
+
+/* Runs until SIGINT or SIGTERM and says goodbye to everybody. Returns the exit status. `metrics` is a listening
+ * socket that the loop takes, or -1. */
+int loop_run(const struct sockets *sockets, int metrics, const struct options *options, loop_ready *ready);
 #endif

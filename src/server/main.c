@@ -1,11 +1,10 @@
 #include "net/tcp.h"
+#include "server/confine.h"
 #include "server/loop.h"
 #include "server/options.h"
 #include "server/sockets.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,28 +28,6 @@ static int complain(int status, const char *what)
 {
     fprintf(stderr, "p2p-server: %s\n", what);
     return status;
-}
-
-/* For good: there must be no way back to root. */
-static bool become(const char *name)
-{
-    const struct passwd *user = getpwnam(name);
-    if (user == NULL) {
-        fprintf(stderr, "p2p-server: --user: there is no user '%s' any more\n", name);
-        return false;
-    }
-    const uid_t uid = user->pw_uid;
-    const gid_t gid = user->pw_gid;
-    if (setgroups(1, &gid) != 0 || setgid(gid) != 0 || setuid(uid) != 0) {
-        fprintf(stderr, "p2p-server: --user: cannot become '%s': %s; start as root or leave it out\n", name,
-                strerror(errno));
-        return false;
-    }
-    if (uid != 0 && (setuid(0) == 0 || getuid() != uid || geteuid() != uid)) {
-        fprintf(stderr, "p2p-server: --user: root could be had back; not starting\n");
-        return false;
-    }
-    return true;
 }
 
 static void announce(const struct sockets *s)
@@ -85,6 +62,18 @@ static bool open_metrics(const struct options *o, int *ret_fd)
     return true;
 }
 
+/* From here on the loop is all that is done. */
+static bool go(const struct sockets *s, const struct options *o)
+{
+    if (!confine_process(!o->no_seccomp))
+        return false;
+    announce(s);
+    if (CONFINE_SANITIZED || o->no_seccomp)
+        log_event(LOG_LEVEL_WARNING, "seccomp-off",
+                  LOG_TEXT("reason", CONFINE_SANITIZED ? "built with a sanitizer" : "no-seccomp is set"));
+    return true;
+}
+
 static int run(const struct options *o)
 {
     struct sockets sockets;
@@ -92,8 +81,8 @@ static int run(const struct options *o)
     if (!sockets_open(&sockets, o))
         return 1;
     int status = 1;
-    if (open_metrics(o, &metrics) && (o->user[0] == '\0' || become(o->user)))
-        status = loop_run(&sockets, metrics, announce);
+    if (open_metrics(o, &metrics) && (o->user[0] == '\0' || confine_user(o->user)))
+        status = loop_run(&sockets, metrics, o, go);
     sockets_close(&sockets);
     return status;
 }

@@ -23,6 +23,8 @@ const char options_help[] =
     "  --user NAME          give up root for this user once the sockets are open\n"
     "  --log-level LEVEL    error, warning, info (default) or debug\n"
     "  --log-addresses      clients' addresses may be in the log; without it none ever is\n"
+    "  --no-seccomp         do not limit the system calls that the server can make: where the kernel or the\n"
+    "                       container does not allow that, or a debugger is in the way\n"
     "  --check              look whether options and configuration are right, and do nothing else\n"
     "  --version, --help\n"
     "\n"
@@ -111,20 +113,32 @@ static bool set_log_level(struct options *o, const char *name, const char *value
 }
 
 /* From the command line it is always "yes". */
-static bool set_log_addresses(struct options *o, const char *name, const char *value, char *error)
+static bool set_yes_or_no(bool *ret, const char *name, const char *value, char *error)
 {
-    o->log_addresses = strcmp(value, "yes") == 0;
-    if (o->log_addresses || strcmp(value, "no") == 0)
+    *ret = strcmp(value, "yes") == 0;
+    if (*ret || strcmp(value, "no") == 0)
         return true;
     return wrong(error, "%s: '%.100s' is neither yes nor no", name, value);
+}
+
+static bool set_log_addresses(struct options *o, const char *name, const char *value, char *error)
+{
+    return set_yes_or_no(&o->log_addresses, name, value, error);
+}
+
+static bool set_no_seccomp(struct options *o, const char *name, const char *value, char *error)
+{
+    return set_yes_or_no(&o->no_seccomp, name, value, error);
 }
 
 static const struct setting {
     const char *name;
     bool (*set)(struct options *o, const char *name, const char *value, char *error);
 } settings[] = {
-    {"listen", set_listen}, {"alt-port", set_alternate},  {"metrics", set_metrics},
-    {"user", set_user},     {"log-level", set_log_level}, {"log-addresses", set_log_addresses},
+    {"listen", set_listen},         {"alt-port", set_alternate},
+    {"metrics", set_metrics},       {"user", set_user},
+    {"log-level", set_log_level},   {"log-addresses", set_log_addresses},
+    {"no-seccomp", set_no_seccomp},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -195,17 +209,12 @@ static bool apply_file(struct options *o, const char *path, char *error)
 enum { FLAG_CONFIG = SETTINGS, FLAG_CHECK, FLAG_VERSION, FLAG_HELP, FLAGS };
 
 static const struct option flags[] = {
-    {"listen", required_argument, NULL, 0},
-    {"alt-port", required_argument, NULL, 1},
-    {"metrics", required_argument, NULL, 2},
-    {"user", required_argument, NULL, 3},
-    {"log-level", required_argument, NULL, 4},
-    {"log-addresses", no_argument, NULL, 5},
-    {"config", required_argument, NULL, FLAG_CONFIG},
-    {"check", no_argument, NULL, FLAG_CHECK},
-    {"version", no_argument, NULL, FLAG_VERSION},
-    {"help", no_argument, NULL, FLAG_HELP},
-    {NULL, 0, NULL, 0},
+    {"listen", required_argument, NULL, 0},    {"alt-port", required_argument, NULL, 1},
+    {"metrics", required_argument, NULL, 2},   {"user", required_argument, NULL, 3},
+    {"log-level", required_argument, NULL, 4}, {"log-addresses", no_argument, NULL, 5},
+    {"no-seccomp", no_argument, NULL, 6},      {"config", required_argument, NULL, FLAG_CONFIG},
+    {"check", no_argument, NULL, FLAG_CHECK},  {"version", no_argument, NULL, FLAG_VERSION},
+    {"help", no_argument, NULL, FLAG_HELP},    {NULL, 0, NULL, 0},
 };
 
 static bool wrong_flag(char *error, int result, char *argv[])

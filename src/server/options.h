@@ -25,6 +25,7 @@ struct options {
     char           user[OPTIONS_USER_MAX]; /* empty: stay who we are */
     enum log_level log_level;
     bool           log_addresses;
+    bool           no_seccomp; /* system calls are not limited */
 };
 
 enum options_verdict { OPTIONS_RUN, OPTIONS_CHECK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 
 import harness
@@ -48,6 +49,31 @@ def udp_ports_of(pid):
     return ports
 
 
+def sanitized():
+    with open(SERVER, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+def without_seccomp():
+    """A command's beginning under which the kernel has no seccomp(2): a filter, through prctl(2), refuses it."""
+    # if (nr == 317) return ENOSYS; else allow
+    script = """
+import ctypes, os, struct, sys
+code = b"".join(struct.pack("HBBI", *i) for i in ((0x20, 0, 0, 0), (0x15, 0, 1, 317), (6, 0, 0, 0x50026), (6, 0, 0, 0x7fff0000)))
+text = ctypes.create_string_buffer(code)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(text)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, program) != 0: sys.exit("no filter: %d" % ctypes.get_errno())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    return [sys.executable, "-c", script]
+
+
+def owner_of_proc(pid):
+    """Who may look into it: root, where the process has forbidden tracing."""
+    return os.stat("/proc/%d/fd" % pid).st_uid
+
+
 class Starting(TestCase):
     def test_one_line_per_socket_then_ready(self):
         server = Server(self)
@@ -58,6 +84,7 @@ class Starting(TestCase):
         self.assertEqual(len(lines), 3, "one socket and its alternate")
         self.assertEqual(len(set(lines)), 3)
 
+    @unittest.skipUnless(os.getuid() == 0, "only root can look into the server")
     def test_what_is_printed_is_what_is_open(self):
         server = Server(self, "--listen", "127.0.0.1:0")
         printed = {int(a.rsplit(":", 1)[1]) for a in server.addresses}
@@ -133,6 +160,35 @@ class Starting(TestCase):
         bob.expect("message", text="served by nobody")
 
 
+class LeastPower(TestCase):
+    def status_of(self, *flags):
+        server = Server(self, *flags)
+        with open("/proc/%d/status" % server.pid) as f:
+            return server, dict(re.findall(r"(?m)^(\w+):\t(.*)$", f.read()))
+
+    def test_a_filter_and_no_new_privileges(self):
+        server, status = self.status_of()
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual(status["Seccomp"], "0" if sanitized() else "2")
+        self.assertEqual("event=seccomp-off" in server.stderr.text(), sanitized())
+        self.assertEqual(owner_of_proc(server.pid), os.getuid() if sanitized() else 0, "nobody else looks into it")
+
+    def test_no_seccomp_is_said_and_leaves_the_rest(self):
+        server, status = self.status_of("--no-seccomp")
+        self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "0"))
+        server.wait_stderr("level=warning event=seccomp-off")
+
+    @unittest.skipIf(os.uname().machine != "x86_64", "its system calls are known to this test by their number")
+    def test_a_kernel_that_refuses_the_filter_is_a_clear_error(self):
+        if sanitized():
+            self.skipTest("built with a sanitizer: there is no filter")
+        refused = Process(self, [*without_seccomp(), SERVER, *LOOPBACK], stdin=subprocess.DEVNULL)
+        self.assertEqual(refused.exit_status(), 1)
+        self.assertEqual(refused.stdout.text(), "")
+        self.assertRegex(refused.stderr.text(), r"^p2p-server: [^\n]*seccomp[^\n]*--no-seccomp\n$")
+        Server(self, "--no-seccomp", prefix=without_seccomp())
+
+
 class Stopping(TestCase):
     def test_sigterm_and_sigint_end_it_with_0(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -140,12 +196,30 @@ class Stopping(TestCase):
             server.signal(number)
             server.expect_exit(0)
 
-    def test_clients_are_told_at_once(self):
-        server = Server(self)
-        ann, _ = pair(self, server)
+    def test_clients_are_told_at_once_and_find_the_next_server(self):
+        ports = free_udp_ports(2)
+        server = Server(self, ports=ports)
+        ann, bob = pair(self, server)
+        ann.expect("registered")
+        marks = [(client, client.mark()) for client in (ann, bob)]
         server.signal(signal.SIGTERM)
-        ann.expect("server-lost", timeout=5)
+        for client, mark in marks:  # nothing but a Leave that arrived gives this reason
+            client.expect("server-lost", after=mark, reason="the server is shutting down")
         server.expect_exit(0)
+        Server(self, ports=ports)
+        for client, mark in marks:
+            client.expect("registered", after=mark)
+        ann.say("still here", id=1)
+        bob.expect("message", text="still here")
+        self.assertEqual(ann.all("peer-left"), [])
+
+    def test_everybody_is_told_however_many(self):
+        server = Server(self)
+        people = [Registered(self, server.port, room) for room in range(1, 201)]  # four batches
+        server.signal(signal.SIGTERM)
+        server.expect_exit(0)
+        for p in people:
+            self.assertEqual(p.socket.recv(2048)[:6], b"\x0dP2P1\x7a", "a Leave")
 
 
 class Config(TestCase):
@@ -290,6 +364,48 @@ def register(token, size=1200):
     body = field(1, 1, token) + field(4, 0, varint(2))
     bare = len(frame(2, body + field(10, 2, bytes(size - 100)))) - (size - 100)
     return frame(2, body + field(10, 2, bytes(size - bare)))
+
+
+def fields(message):
+    """{number: bytes or int} of a message without repeated fields."""
+    found, at = {}, 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        tag = number()
+        if tag & 7 == 0:
+            found[tag >> 3] = number()
+            continue
+        size = {1: 8, 5: 4}.get(tag & 7) or number()
+        found[tag >> 3] = message[at:at + size]
+        at += size
+    return found
+
+
+class Registered:
+    """Somebody in a room who has echoed the cookie, and says no more."""
+
+    def __init__(self, test, port, room):
+        self.socket = udp_socket(test)
+        self.socket.settimeout(scaled(harness.SOON))
+        self.socket.connect(("127.0.0.1", port))
+        where = field(4, 0, varint(1)) + field(5, 0, varint(room))
+        token = field(1, 1, room.to_bytes(8, "little"))
+        bare = len(frame(2, token + where + field(10, 2, bytes(1000)))) - 1000
+        self.socket.send(frame(2, token + where + field(10, 2, bytes(1200 - bare))))
+        answer = fields(fields(self.socket.recv(2048))[3])
+        self.socket.send(frame(2, token + field(2, 2, answer[3]) + field(3, 2, answer[4]) + where))
+        fields(self.socket.recv(2048))[3]
 
 
 class Strangers(TestCase):
