@@ -10,6 +10,8 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 DESTDIR ?=
 LIBDIR  ?= $(PREFIX)/lib
+# Where systemd looks for what the administrator or a package (PREFIX=/usr) has installed.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -251,10 +253,14 @@ install: all lib
 	install -D -m 644 $(B)/libp2p-peer.a $(DESTDIR)$(LIBDIR)/libp2p-peer.a
 	install -D -m 644 $(B)/include/p2p.h $(DESTDIR)$(PREFIX)/include/p2p.h
 	install -D -m 644 $(B)/p2p-peer.pc $(DESTDIR)$(LIBDIR)/pkgconfig/p2p-peer.pc
+	install -D -m 644 deploy/p2p-server.socket $(DESTDIR)$(UNITDIR)/p2p-server.socket
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/p2p-server.service >$(B)/p2p-server.service
+	install -D -m 644 $(B)/p2p-server.service $(DESTDIR)$(UNITDIR)/p2p-server.service
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/p2p-server bin/p2p-client include/p2p.h)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libp2p-peer.a pkgconfig/p2p-peer.pc)
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,p2p-server.service p2p-server.socket)
 
 clean:
 	rm -rf build

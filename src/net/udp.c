@@ -2,6 +2,7 @@
 #include "net/udp_message.h"
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,7 +45,7 @@ static int set_option(int fd, int level, int name, int value)
 static int prepare(int fd, bool v6)
 {
     if (v6)
-        return set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) | set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) |
+        return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) |
                set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) | set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
@@ -59,7 +60,8 @@ int udp_open(const struct addr *bind_to, struct addr *ret_local)
 
     union udp_sockaddr at;
     socklen_t size = udp_sockaddr_from(&at, bind_to);
-    if (prepare(fd, v6) != 0 || bind(fd, &at.any, size) != 0 || getsockname(fd, &at.any, &size) != 0) {
+    if ((v6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0) || prepare(fd, v6) != 0 ||
+        bind(fd, &at.any, size) != 0 || getsockname(fd, &at.any, &size) != 0) {
         int error = errno;
         close(fd);
         return -error;
@@ -67,6 +69,36 @@ int udp_open(const struct addr *bind_to, struct addr *ret_local)
     *ret_local = *bind_to; /* keeps the family of an all-zero ip */
     ret_local->port = ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port);
     return fd;
+}
+
+/* -1 if it cannot be told. */
+static int get_option(int fd, int level, int name)
+{
+    int value;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
+}
+
+int udp_adopt(int fd, struct addr *ret_local)
+{
+    union udp_sockaddr at;
+    socklen_t size = sizeof at;
+    const int family = get_option(fd, SOL_SOCKET, SO_DOMAIN);
+    if ((family != AF_INET && family != AF_INET6) || get_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM ||
+        get_option(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
+        return -EPROTOTYPE;
+    const bool v6 = family == AF_INET6;
+    if (v6 && get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 1)
+        return -EAFNOSUPPORT;
+    if (getsockname(fd, &at.any, &size) != 0)
+        return -errno;
+    *ret_local = (struct addr){.family = v6 ? ADDR_V6 : ADDR_V4, .port = ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port)};
+    memcpy(ret_local->ip, v6 ? (const void *)&at.v6.sin6_addr : &at.v4.sin_addr, v6 ? 16 : 4);
+    if (ret_local->port == 0)
+        return -EDESTADDRREQ;
+    if (prepare(fd, v6) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return -errno;
+    return 0;
 }
 
 bool udp_is_weather(int error)

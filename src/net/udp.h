@@ -10,6 +10,9 @@
 /* Opens and binds (port 0: any; an all-zero ip: every address of the family); returns the descriptor, or
  * -errno. *ret_local is what it was bound to. */
 int udp_open(const struct addr *bind_to, struct addr *ret_local);
+/* The same for a socket that somebody else has opened and bound. Returns 0 or -errno: -EPROTOTYPE: it is no UDP socket;
+ * -EDESTADDRREQ: it is not bound; -EAFNOSUPPORT: it is v6, but not v6 only. */
+int udp_adopt(int fd, struct addr *ret_local);
 /* One datagram; returns its size (a longer one than cap: cap + 1), or -errno (-EAGAIN: none left). from and
  * local are canonical (addr.h); local's port is 0. ICMP errors of earlier sends are swallowed. */
 int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct addr *ret_local);

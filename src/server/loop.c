@@ -3,6 +3,7 @@
 #include "net/udp.h"
 #include "server/batch.h"
 #include "server/metrics_http.h"
+#include "server/service.h"
 #include "server/watch.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -23,7 +24,7 @@ struct loop {
     const struct sockets *sockets;
     struct server *server;
     struct event_base *base;
-    struct event *readable[SERVER_SOCKETS_MAX], *timer, *minute, *interrupt, *terminate;
+    struct event *readable[SERVER_SOCKETS_MAX], *timer, *minute, *watchdog, *interrupt, *terminate;
     struct listener { /* what a socket's event needs to know */
         struct loop *loop;
         uint16_t socket;
@@ -166,6 +167,13 @@ static void on_minute(evutil_socket_t fd, short what, void *context)
     explicit_bzero(entropy, sizeof entropy);
 }
 
+static void on_watchdog(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd, (void)what;
+    wake(context);
+    service_say("WATCHDOG=1");
+}
+
 /* ---- the end ---- */
 
 static void wait_until_sendable(int fd)
@@ -193,6 +201,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 {
     struct loop *l = context;
     (void)number, (void)what;
+    service_say("STOPPING=1");
     say_goodbye(l);
     event_base_loopbreak(l->base);
 }
@@ -252,6 +261,18 @@ static bool start_events(struct loop *l)
            event_add(l->terminate, NULL) == 0;
 }
 
+/* Twice as often as is asked for. */
+static bool start_watchdog(struct loop *l)
+{
+    const uint64_t each_us = service_watchdog_us() / 2;
+    const struct timeval each = {.tv_sec = (time_t)(each_us / VTIME_S(1)),
+                                 .tv_usec = (suseconds_t)(each_us % VTIME_S(1))};
+    if (each_us == 0)
+        return true;
+    l->watchdog = event_new(l->base, -1, EV_PERSIST, on_watchdog, l);
+    return l->watchdog != NULL && event_add(l->watchdog, &each) == 0;
+}
+
 static size_t write_metrics(void *context, char *ret, size_t cap)
 {
     struct loop *l = context;
@@ -281,6 +302,7 @@ static void stop(struct loop *l)
         free_event(l->readable[i]);
     free_event(l->timer);
     free_event(l->minute);
+    free_event(l->watchdog);
     free_event(l->interrupt);
     free_event(l->terminate);
     metrics_http_stop(l->http);
@@ -295,7 +317,8 @@ int loop_run(const struct sockets *sockets, int metrics, const struct options *o
 {
     struct loop l = {.sockets = sockets};
     metrics_init(&l.metrics);
-    bool running = start_core(&l) && start_batches(&l) && start_events(&l) && start_metrics(&l, metrics);
+    bool running =
+        start_core(&l) && start_batches(&l) && start_events(&l) && start_watchdog(&l) && start_metrics(&l, metrics);
     if (!running)
         log_event(LOG_LEVEL_ERROR, "start-failed", LOG_TEXT("reason", "no memory or no entropy"));
     running = running && ready(sockets, options);

@@ -2,6 +2,7 @@
 #include "server/confine.h"
 #include "server/loop.h"
 #include "server/options.h"
+#include "server/service.h"
 #include "server/sockets.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,7 @@ static bool go(const struct sockets *s, const struct options *o)
     if (!confine_process(!o->no_seccomp))
         return false;
     announce(s);
+    service_say("READY=1");
     if (CONFINE_SANITIZED || o->no_seccomp)
         log_event(LOG_LEVEL_WARNING, "seccomp-off",
                   LOG_TEXT("reason", CONFINE_SANITIZED ? "built with a sanitizer" : "no-seccomp is set"));
@@ -81,7 +83,7 @@ static int run(const struct options *o)
     if (!sockets_open(&sockets, o))
         return 1;
     int status = 1;
-    if (open_metrics(o, &metrics) && (o->user[0] == '\0' || confine_user(o->user)))
+    if (open_metrics(o, &metrics) && service_open() && (o->user[0] == '\0' || confine_user(o->user)))
         status = loop_run(&sockets, metrics, o, go);
     sockets_close(&sockets);
     return status;

@@ -1,5 +1,6 @@
 #include "server/sockets.h"
 #include "net/udp.h"
+#include "server/service.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,22 +27,34 @@ static bool complain(const struct addr *a, int error)
     return false;
 }
 
-/* The first is for root and has no upper bound; without it the system may grant less. */
+/* The first is for root and has no upper bound; without it the system may grant less. Who has passed the socket may
+ * have made it larger than we could; the system tells twice of what was asked for. */
 static void set_buffer(int fd, int forced, int wished, int bytes)
 {
+    int has = 0;
+    socklen_t size = sizeof has;
+    if (getsockopt(fd, SOL_SOCKET, wished, &has, &size) == 0 && has >= 2 * bytes)
+        return;
     if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
         setsockopt(fd, SOL_SOCKET, wished, &bytes, sizeof bytes);
+}
+
+static void take(struct sockets *s, int fd, const struct addr *local)
+{
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+    s->locals[s->count] = *local;
+    s->fds[s->count++] = fd;
 }
 
 /* 0 or an errno. */
 static int add(struct sockets *s, const struct addr *a)
 {
-    int fd = udp_open(a, &s->locals[s->count]);
+    struct addr local;
+    int fd = udp_open(a, &local);
     if (fd < 0)
         return -fd;
-    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
-    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
-    s->fds[s->count++] = fd;
+    take(s, fd, &local);
     return 0;
 }
 
@@ -51,10 +64,11 @@ static void close_from(struct sockets *s, size_t first)
         close(s->fds[--s->count]);
 }
 
-static bool has_alternate(const struct sockets *s, size_t i)
+/* Is one of the first `count` at this address, of whatever port? */
+static bool has_ip(const struct sockets *s, size_t count, const struct addr *a)
 {
-    for (size_t k = 0; k < i; k++)
-        if (addr_ip_equal(&s->locals[k], &s->locals[i]))
+    for (size_t i = 0; i < count; i++)
+        if (addr_ip_equal(&s->locals[i], a))
             return true;
     return false;
 }
@@ -64,7 +78,7 @@ static int add_alternates(struct sockets *s, uint16_t port, struct addr *ret_at)
 {
     const size_t mains = s->count;
     for (size_t i = 0; i < mains; i++) {
-        if (has_alternate(s, i))
+        if (has_ip(s, i, &s->locals[i]))
             continue;
         *ret_at = s->locals[i];
         ret_at->port = port;
@@ -79,9 +93,79 @@ static int add_alternates(struct sockets *s, uint16_t port, struct addr *ret_at)
     return 0;
 }
 
-bool sockets_open(struct sockets *ret, const struct options *o)
+/* ---- those that the service manager has opened ---- */
+
+static bool complain_passed(unsigned i, const char *what)
 {
-    *ret = (struct sockets){0};
+    fprintf(stderr, "p2p-server: the service manager's socket %u %s\n", i + 1, what);
+    return false;
+}
+
+static bool adopt(unsigned i, struct addr *ret_local)
+{
+    const int error = -udp_adopt(SERVICE_FDS_FIRST + (int)i, ret_local);
+    switch (error) {
+    case 0:
+        return true;
+    case EPROTOTYPE:
+        return complain_passed(i, "is not for UDP; write ListenDatagram=ADDR:PORT");
+    case EDESTADDRREQ:
+        return complain_passed(i, "is not bound to a port; write ListenDatagram=ADDR:PORT");
+    case EAFNOSUPPORT:
+        return complain_passed(i, "is for IPv6 and IPv4 at once; write BindIPv6Only=ipv6-only");
+    default:
+        return complain_passed(i, strerror(error));
+    }
+}
+
+/* The first socket of an address is a main one, the second its alternate: their order is that of the ListenDatagram
+ * lines. Mains come first. */
+static bool sort_passed(struct sockets *s, const struct addr *locals, unsigned count)
+{
+    struct sockets alternates = {0};
+    for (unsigned i = 0; i < count; i++) {
+        const int fd = SERVICE_FDS_FIRST + (int)i;
+        if (!has_ip(s, s->count, &locals[i])) {
+            take(s, fd, &locals[i]);
+            continue;
+        }
+        if (has_ip(&alternates, alternates.count, &locals[i]))
+            return complain_passed(i, "is the third of its address; an address has a main and an alternate port");
+        if (alternates.count > 0 && locals[i].port != alternates.alternate_port)
+            return complain_passed(i,
+                                   "has another alternate port than the one before; it has to be the same everywhere");
+        alternates.alternate_port = locals[i].port;
+        take(&alternates, fd, &locals[i]);
+    }
+    if (alternates.count != 0 && alternates.count != s->count)
+        return complain_passed(count - 1, "is the last, and some addresses have an alternate port and some have none");
+    for (size_t i = 0; i < alternates.count; i++)
+        take(s, alternates.fds[i], &alternates.locals[i]);
+    s->alternate_port = alternates.alternate_port;
+    return true;
+}
+
+static bool take_passed(struct sockets *ret, const struct options *o, unsigned count)
+{
+    struct addr locals[SERVER_SOCKETS_MAX];
+    if (!o->listen_is_default || o->alternate_given) {
+        fputs("p2p-server: the service manager has opened sockets, and --listen or --alt-port name others; "
+              "leave these out, or disable p2p-server.socket\n",
+              stderr);
+        return false;
+    }
+    if (count > SERVER_SOCKETS_MAX)
+        return complain_passed(SERVER_SOCKETS_MAX, "is one too many");
+    for (unsigned i = 0; i < count; i++)
+        if (!adopt(i, &locals[i]))
+            return false;
+    return sort_passed(ret, locals, count);
+}
+
+/* ---- all ---- */
+
+static bool open_own(struct sockets *ret, const struct options *o)
+{
     for (size_t i = 0; i < o->listen_count; i++) {
         int error = add(ret, &o->listen[i]);
         if (error == 0)
@@ -101,6 +185,13 @@ bool sockets_open(struct sockets *ret, const struct options *o)
         return true;
     sockets_close(ret);
     return complain(&at, error);
+}
+
+bool sockets_open(struct sockets *ret, const struct options *o)
+{
+    const unsigned passed = service_passed();
+    *ret = (struct sockets){0};
+    return passed > 0 ? take_passed(ret, o, passed) : open_own(ret, o);
 }
 
 void sockets_close(struct sockets *s)

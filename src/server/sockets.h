@@ -1,4 +1,5 @@
-/* sockets.h: the sockets that the server listens on: the main ones, then the alternates. */
+/* sockets.h: the sockets that the server listens on: the main ones, then the alternates. A service manager may have
+ * opened them all. */
 #ifndef SERVER_SOCKETS_H
 #define SERVER_SOCKETS_H
 #include <stddef.h>
@@ -10,7 +11,7 @@ struct sockets {
     size_t      count;
     int         fds[SERVER_SOCKETS_MAX];
     struct addr locals[SERVER_SOCKETS_MAX];
-    uint16_t    alternate_port; /* the same on every address */
+    uint16_t    alternate_port; /* the same on every address; 0: there are none */
 };
 
 /* False after one line on stderr about what failed. */
