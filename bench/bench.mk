@@ -12,16 +12,9 @@ $(call objects,$(wildcard bench/*.c)): common_flags += -I.
 
 $(B)/bench/relay_load: $(bench_flows)
 
-# The relay's limit for each link is not what is measured, so in this server it is out of reach.
-$(B)/bench/unlimited/server/core_internal.h: src/server/core_internal.h
-	@mkdir -p $(@D)
-	$(quiet)sed 's/\(RELAY_BYTES_PER_S\|RELAY_BURST_BYTES\) = [^,]*,/\1 = 1000000000,/' $< >$@
-$(B)/bench/unlimited/core_link.o: src/server/core_link.c $(B)/bench/unlimited/server/core_internal.h $(B)/flags
-	$(say) CC $<
-	$(quiet)$(subst -Isrc,-I$(B)/bench/unlimited -Isrc,$(compile)) $(warnings) -c -o $@ $<
-$(B)/bench/p2p-server: $(filter-out %/core_link.o,$(server_objects)) $(B)/bench/unlimited/core_link.o $(generated).o
+$(B)/bench/p2p-server: $(server_objects) $(B)/bench/unlimited.o $(generated).o
 	$(say) LINK $@
-	$(quiet)$(link) -o $@ $^ $(server_ldlibs) $(LDLIBS)
+	$(quiet)$(link) -Wl,--wrap=server_init -o $@ $^ $(server_ldlibs) $(LDLIBS)
 
 $(B)/bench/registry: $(call objects,$(server_pure_src))
 
