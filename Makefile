@@ -89,7 +89,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all lib tests test lint demo testbed testbed-down e2e e2e-full sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
+.PHONY: all lib examples tests test lint demo testbed testbed-down e2e e2e-full sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -124,6 +124,12 @@ $(B)/libp2p-peer.a: $(B)/p2p-peer.o
 	$(say) AR $@
 	$(quiet)rm -f $@
 	$(quiet)$(AR) rcsD $@ $<
+
+examples: $(B)/examples/echo
+$(B)/examples/echo: examples/echo.c $(B)/libp2p-peer.a $(B)/include/p2p.h
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(quiet)$(link) -std=c11 -fPIE $(CPPFLAGS) -Wall -Wextra -Wpedantic -Werror -I$(B)/include -o $@ $< $(B)/libp2p-peer.a $(call pkg_config,--cflags --libs,$(libs_wire)) $(LDLIBS)
 
 # Made anew each time: PREFIX may be another than last time.
 $(B)/p2p-peer.pc: src/peer/p2p-peer.pc.in FORCE
@@ -169,7 +175,7 @@ $(tests): $(B)/%: $(B)/%.o $(test_objects)
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
-	@$(MAKE) --no-print-directory all lib tests $(B)/wan # which the demo and tests/interop want
+	@$(MAKE) --no-print-directory all lib examples tests $(B)/wan # which the demo and tests/interop want
 	@CC='$(CC)' tests/run.sh $(B)
 
 lint: $(pure_objects)

@@ -108,19 +108,21 @@ static int run(struct p2p *e)
     struct p2p_out out;
     uint8_t entropy[P2P_RNG_SEED_BYTES];
     sigset_t none;
+    int asked = 0;
     sigemptyset(&none);
     for (p2p_us reseeded = now();;) {
         while (p2p_poll(e, now(), &out))
             if (!carry_out(e, &out))
                 return out.event.status;
-        if (interrupted || now() - reseeded > P2P_S(60)) {
-            getrandom(entropy, sizeof entropy, 0);
-            reseeded = now();
-            struct p2p_command command = {.kind = interrupted ? P2P_COMMAND_QUIT : P2P_COMMAND_ENTROPY,
-                                          .entropy = entropy};
+        if (interrupted) {
             interrupted = 0;
-            p2p_command(e, now(), &command);
+            /* The first Ctrl-C leaves when all is delivered, the second now. */
+            p2p_command(e, now(), &(struct p2p_command){.kind = asked++ ? P2P_COMMAND_QUIT : P2P_COMMAND_FINISH});
             continue;
+        }
+        if (now() - reseeded > P2P_S(60) && getrandom(entropy, sizeof entropy, 0) == sizeof entropy) {
+            reseeded = now();
+            p2p_command(e, now(), &(struct p2p_command){.kind = P2P_COMMAND_ENTROPY, .entropy = entropy});
         }
         p2p_us at = p2p_deadline(e), wait = at > now() ? at - now() : 0;
         struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000), .tv_nsec = (long)(wait % 1000000) * 1000};

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""What stands in examples/ does what it says: a program around the library, a bot around --json, one around a pipe."""
+import os
+import signal
+
+import harness
+from harness import BUILD, CLIENT, ROOT, Process, Server, TestCase, environment, run
+from jsonclient import JsonClient
+
+EXAMPLES = os.path.join(ROOT, "examples")
+ECHO = os.path.join(BUILD, "examples", "echo")
+
+
+class Examples(TestCase):
+    def start(self, *argv):
+        return Process(self, list(argv), environment(P2P_CLIENT=CLIENT))
+
+    def meet(self, *argv):
+        """(the example, somebody who has met it); {server} and {keyword} in argv are filled in."""
+        server = Server(self)
+        example = self.start(*[a.format(server=server.address, keyword=self.keyword) for a in argv])
+        self.remember(example)
+        ann = JsonClient(self, server, keyword=self.keyword, name="ann")
+        ann.expect("peer")
+        return example, ann
+
+    def ends(self, example, ann):
+        example.signal(signal.SIGINT)
+        ann.expect("peer-left", reason="quit")
+
+    def test_echo(self):
+        echo, ann = self.meet(ECHO, "{server}", "{keyword}")
+        texts = ["hello", "\u540d\U0001f600 \x1b[31m", "x" * 16384, "", "line\nline"]
+        for i, text in enumerate(texts):
+            ann.say(text, id=i + 1)
+        ann.expect_texts(texts, name="echo")
+        for i in range(len(texts)):
+            ann.expect("delivered", id=i + 1)
+        ann.expect("path", path="lan")  # it opens its sockets and tells of them rightly, or there is no direct one
+        self.ends(echo, ann)
+        echo.expect_exit(0)
+
+    def test_echo_more_than_its_credit(self):
+        echo, ann = self.meet(ECHO, "{server}", "{keyword}")
+        texts = ["%d " % i + "x" * 8000 for i in range(40)]  # five times the 64 KiB that it may be sent ahead
+        for text in texts:
+            ann.say(text)
+        ann.expect_texts(texts, timeout=30)
+
+    def test_echo_says_how_it_is_used(self):
+        for arguments in ([], ["127.0.0.1", "foo"], ["127.0.0.1:41414", " "], ["chat.example.org:41414", "foo"]):
+            status, out, err = run(self, [ECHO, *arguments])
+            self.assertEqual((status, out), (2, ""))
+            self.assertRegex(err, "^usage: echo ")
+
+    def test_bot_in_python(self):
+        bot, ann = self.meet(os.path.join(EXAMPLES, "bot.py"), "--server", "{server}", "--keyword", "{keyword}")
+        ann.expect("message", text="hello ann; I know !time, !who and !quit", name="bot")
+        ann.say("!who")
+        ann.expect("message", text="ann")
+        ann.say("bot: say this \u00e9\u540d")
+        ann.expect("message", text="say this \u00e9\u540d")
+        ann.say("!time")
+        ann.wait_until(lambda: any(t[2:3] == t[5:6] == ":" for t in ann.texts()), "the time")
+        self.ends(bot, ann)
+        self.assertIn(bot.exit_status(), (0, 1))  # 1: it has not been told yet that its last word has arrived
+
+    def test_bot_in_python_quits_when_told(self):
+        bot, ann = self.meet(os.path.join(EXAMPLES, "bot.py"), "--server", "{server}", "--keyword", "{keyword}")
+        ann.say("!quit")
+        ann.expect("peer-left", reason="quit")
+        bot.expect_exit(0)
+
+    def test_bot_in_shell(self):
+        bot, ann = self.meet(os.path.join(EXAMPLES, "bot.sh"), "--server", "{server}", "--keyword", "{keyword}")
+        ann.say("nothing of its business")
+        ann.say("uptime")
+        ann.wait_until(lambda: ann.texts(), "an answer")
+        self.assertEqual(len(ann.texts()), 1)
+        self.assertRegex(ann.texts()[0], "load average")
+
+
+if __name__ == "__main__":
+    harness.main()
