@@ -273,11 +273,15 @@ static bool start_watchdog(struct loop *l)
     return l->watchdog != NULL && event_add(l->watchdog, &each) == 0;
 }
 
+static void wake_from_http(void *context)
+{
+    wake(context);
+}
+
 static size_t write_metrics(void *context, char *ret, size_t cap)
 {
     struct loop *l = context;
     struct server_stat values[METRICS_VALUES_MAX];
-    wake(l);
     const size_t count = collect(l, values);
     return metrics_text(&l->metrics, values, count, ret, cap);
 }
@@ -286,7 +290,9 @@ static bool start_metrics(struct loop *l, int listening)
 {
     if (listening < 0)
         return true;
-    l->http = metrics_http_start(l->base, listening, write_metrics, l);
+    l->http =
+        metrics_http_start(l->base, listening,
+                           &(struct metrics_http_caller){.context = l, .woken = wake_from_http, .text = write_metrics});
     return l->http != NULL;
 }
 

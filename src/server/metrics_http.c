@@ -18,8 +18,7 @@ struct connection {
 struct metrics_http {
     struct MHD_Daemon *daemon;
     struct event *readable, *timer;
-    metrics_http_text *text;
-    void *context;
+    struct metrics_http_caller caller;
     struct connection connections[HTTP_CONNECTIONS_MAX];
     bool closed_one; /* since the last run */
     char page[METRICS_TEXT_MAX];
@@ -57,7 +56,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *c, const
         return say(c, MHD_HTTP_NOT_FOUND, "only /metrics is here\n");
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return say(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-    const size_t size = h->text(h->context, h->page, sizeof h->page);
+    const size_t size = h->caller.text(h->caller.context, h->page, sizeof h->page);
     if (size == 0)
         return say(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the metrics do not fit their buffer\n");
     return answer(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", h->page, size);
@@ -120,6 +119,7 @@ static void on_event(evutil_socket_t fd, short what, void *context)
 {
     struct metrics_http *h = context;
     (void)fd, (void)what;
+    h->caller.woken(h->caller.context);
     cut_old(h);
     h->closed_one = false;
     MHD_run(h->daemon);
@@ -144,15 +144,15 @@ static bool start(struct metrics_http *h, struct event_base *base, int listening
     return h->readable != NULL && h->timer != NULL && event_add(h->readable, NULL) == 0;
 }
 
-struct metrics_http *metrics_http_start(struct event_base *base, int listening, metrics_http_text *text, void *context)
+struct metrics_http *metrics_http_start(struct event_base *base, int listening,
+                                        const struct metrics_http_caller *caller)
 {
     struct metrics_http *h = calloc(1, sizeof *h);
     if (h == NULL) {
         close(listening);
         return NULL;
     }
-    h->text = text;
-    h->context = context;
+    h->caller = *caller;
     for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
         h->connections[i].fd = -1;
     if (start(h, base, listening))

@@ -13,10 +13,13 @@ enum {
     HTTP_LIFE_MAX_S = 10,          /* Prometheus gives up after 10 s, too */
 };
 
-/* Writes the text to `ret`; returns its size, 0 if cap is too small. */
-typedef size_t metrics_http_text(void *context, char *ret, size_t cap);
+struct metrics_http_caller {
+    void  *context;
+    void   (*woken)(void *context); /* called at the beginning of every event */
+    size_t (*text)(void *context, char *ret, size_t cap); /* writes the text; returns its size, 0 if cap is too small */
+};
 
 /* Takes the listening socket, also when it fails (NULL). */
-struct metrics_http *metrics_http_start(struct event_base *base, int listening, metrics_http_text *text, void *context);
+struct metrics_http *metrics_http_start(struct event_base *base, int listening, const struct metrics_http_caller *caller);
 void metrics_http_stop(struct metrics_http *h); /* NULL is allowed */
 #endif

@@ -100,6 +100,8 @@ class Stuck(TestCase):
         server = harness.Process(self, ["bash", "-c", "exec \"$@\" <&- >&- 2>&-", "bash", harness.SERVER, "--listen",
                                         "127.0.0.1:%d" % port, "--alt-port", "0"])
         ann, bob = pair(self, "127.0.0.1:%d" % port)
+        for number in range(3):  # and no socket has got the number of one of them
+            self.assertEqual(os.readlink("/proc/%d/fd/%d" % (server.pid, number)), "/dev/null")
         ann.say("still here")
         bob.expect("message", text="still here")
         server.signal(signal.SIGTERM)
