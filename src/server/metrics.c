@@ -49,6 +49,7 @@ const struct metric metrics_table[] = {
 
     COUNTER("registrations", "Answers to a Register: new ones and refreshes.", "registered"),
     COUNTER("retries", "Registers answered with a cookie instead of a place: the server is under load.", "retries"),
+    COUNTER("retries_over_rate", "Those of them because a source prefix sent too many.", "retries_over_rate"),
     COUNTER("lapsed", "Registrations that were not refreshed in time.", "lapsed"),
     COUNTER("displaced", "Registrations that gave way in a full room.", "displaced"),
     COUNTER("introductions", "Pairs that were introduced to each other.", "introduced"),
@@ -63,6 +64,7 @@ const struct metric metrics_table[] = {
     COUNTERS("refused", NULL, "reason", "room_full", "refused_room_full"),
     COUNTERS("refused", NULL, "reason", "busy", "refused_busy"),
     COUNTERS("refused", NULL, "reason", "crowded", "refused_crowded"),
+    COUNTERS("refused", NULL, "reason", "rate", "refused_over_rate"),
 
     COUNTERS("dropped", "Datagrams, answers and introductions that were dropped, by reason.", "reason", "queue_full", "dropped_queue_full"),
     COUNTERS("dropped", NULL, "reason", "send_full", "send_full"),
@@ -75,6 +77,10 @@ const struct metric metrics_table[] = {
     COUNTERS("dropped", NULL, "reason", "introductions_full", "introductions_full"),
     COUNTERS("dropped", NULL, "reason", "signal", "signals_dropped"),
     COUNTERS("dropped", NULL, "reason", "relay_quota", "relay_over_quota"),
+    COUNTERS("dropped", NULL, "reason", "relay_part", "dropped_relay_over_part"),
+    COUNTERS("dropped", NULL, "reason", "relay_total", "dropped_relay_over_total"),
+    COUNTERS("dropped", NULL, "reason", "rate", "dropped_over_rate"),
+    COUNTERS("dropped", NULL, "reason", "introduction_rate", "dropped_introductions_over_rate"),
 
     COUNTERS("decoded_datagrams", "Datagrams by what the decoder found; all but ok are dropped.", "result", "ok", "decode_ok"),
     COUNTERS("decoded_datagrams", NULL, "result", "size", "decode_size"),
