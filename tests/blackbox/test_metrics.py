@@ -87,6 +87,15 @@ class Text(TestCase):
             used = {l for s in found if s.split("{")[0] == name for l in re.findall(r"(\w+)=\"", s)}
             self.assertEqual(used, {label} if label else set(), name)
 
+    def test_the_documentation_has_every_reason(self):
+        found = MetricsServer(self).metrics()
+        with open(os.path.join(ROOT, "docs/operating.md")) as f:
+            tables = dict(re.findall(r"^\| reason of `(\w+)` \| what \|\n\| --- \| --- \|\n((?:\| .*\n)+)", f.read(), re.M))
+        for name in ("p2p_server_refused_total", "p2p_server_dropped_total"):
+            documented = re.findall(r"^\| `(\w+)` \|", tables[name], re.M)
+            self.assertEqual(sorted(documented),
+                             sorted(m.group(1) for m in (re.fullmatch(name + r'\{reason="(\w+)"\}', s) for s in found) if m))
+
     @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed")
     def test_promtool_finds_nothing_wrong(self):
         _, body = MetricsServer(self).request()

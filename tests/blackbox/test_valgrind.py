@@ -9,6 +9,7 @@ import unittest
 import harness
 from harness import CLIENT, PipeClient, Server, TestCase, slow
 from jsonclient import JsonClient
+from prometheus import MetricsServer
 
 harness.TIME_SCALE = max(harness.TIME_SCALE, 6)
 
@@ -43,7 +44,7 @@ class Valgrind(TestCase):
 
     @slow(20)
     def test_a_session(self):
-        server = Server(self, "--no-seccomp", prefix=self.prefix("server"))  # valgrind makes calls of its own
+        server = MetricsServer(self, "--no-seccomp", prefix=self.prefix("server"))  # valgrind makes calls of its own
         ann = JsonClient(self, server, keyword=self.keyword, name="ann", prefix=self.prefix("ann"))
         bob = PipeClient(self, server, keyword=self.keyword, name="bob", prefix=self.prefix("bob"))
         ann.expect("peer", name="bob")
@@ -54,6 +55,8 @@ class Valgrind(TestCase):
             ann.expect("message", text="hello back %d" % i)
         ann.say("x" * 16384, id=100)
         ann.expect("delivered", id=100)
+        self.assertEqual(server.metrics()["p2p_server_introductions_total"], 1)
+        self.assertEqual(server.request("POST", "/x", body=b"x")[0].status, 404)
         for command in ("peers", "stats", "verify"):
             ann.command(command=command)
             ann.expect(command)
