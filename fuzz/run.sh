@@ -77,8 +77,11 @@ run_afl() {
         found=$((found + 1))
         cp "$file" "build/fuzz-found/$target-afl-$(sha1sum <"$file" | cut -c1-16)"
     done
-    for file in "$out"/default/queue/id*; do # for the next run of any engine
-        [ ! -e "$file" ] || cp "$file" "build/fuzz-corpus/$target/afl-$(sha1sum <"$file" | cut -c1-40)"
+    for file in "$out"/default/queue/id*; do # for the next run of any engine: what was not there before
+        case $file in
+        *,orig:* | *'*') ;;
+        *) cp "$file" "build/fuzz-corpus/$target/afl-$(sha1sum <"$file" | cut -c1-40)" ;;
+        esac
     done
     [ "$found" -eq 0 ] || status=1
     if [ ! -e "$out/default/fuzzer_stats" ]; then
