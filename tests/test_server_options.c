@@ -92,6 +92,29 @@ static void the_command_line(void **state)
     }
 }
 
+/* 0 is no limit; what is not given is the core's default. */
+static void limits(void **state)
+{
+    (void)state;
+    struct options o;
+    char error[OPTIONS_ERROR_MAX];
+    assert_int_equal(parse(&o, "", error), OPTIONS_RUN);
+    assert_int_equal(o.core.registrations_max, 0);
+    assert_int_equal(o.core.relay_bytes_per_s, 0);
+    assert_int_equal(
+        parse(&o, "--max-clients 1000000 --relay-rate 1 --relay-total 0 --register-rate 1000000000", error),
+        OPTIONS_RUN);
+    assert_int_equal(o.core.registrations_max, 1000000);
+    assert_int_equal(o.core.relay_bytes_per_s, 1);
+    assert_int_equal(o.core.relay_total_bytes_per_s, SERVER_NO_LIMIT);
+    assert_int_equal(o.core.register_per_s, 1000000000);
+    write_config("max-clients = 5\ncontrol-rate = 7\nrelay-total 9\n");
+    assert_int_equal(parse(&o, "--config @ --control-rate 0", error), OPTIONS_RUN);
+    assert_int_equal(o.core.registrations_max, 5);
+    assert_int_equal(o.core.control_per_s, SERVER_NO_LIMIT);
+    assert_int_equal(o.core.relay_total_bytes_per_s, 9);
+}
+
 /* Each names the culprit. */
 static void wrong_usage(void **state)
 {
@@ -113,6 +136,13 @@ static void wrong_usage(void **state)
         {"--listen 0.0.0.0:1 --listen 0.0.0.0:2 --listen 0.0.0.0:3 --listen 0.0.0.0:4 --listen 0.0.0.0:5 "
          "--listen 0.0.0.0:6 --listen 0.0.0.0:7 --listen 0.0.0.0:8 --listen 0.0.0.0:9",
          "more than 8"},
+        {"--max-clients 0", "--max-clients: '0' is not a number from 1 to 16777216"},
+        {"--max-clients 16777217", "'16777217'"},
+        {"--max-clients 99999999999999999999999", "'99999999999999999999999'"},
+        {"--relay-rate -1", "--relay-rate: '-1' is not a number from 0 to 1000000000"},
+        {"--relay-total 1k", "--relay-total: '1k'"},
+        {"--register-rate +5", "--register-rate: '+5'"},
+        {"--control-rate 1000000001", "--control-rate: '1000000001'"},
         {"--alt-port 65536", "--alt-port: '65536'"},
         {"--alt-port -1", "--alt-port: '-1'"},
         {"--alt-port +1", "--alt-port: '+1'"},
@@ -246,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(the_command_line),
+        cmocka_unit_test(limits),
         cmocka_unit_test(wrong_usage),
         cmocka_unit_test(where_metrics_are_told),
         cmocka_unit_test(the_configuration_file),

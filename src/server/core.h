@@ -22,7 +22,12 @@
 
 struct server;
 
-enum { SERVER_SOCKETS_MAX = 16, SERVER_ADDRESSES_MAX = 16 };
+enum {
+    SERVER_SOCKETS_MAX = 16,
+    SERVER_ADDRESSES_MAX = 16,
+    SERVER_CLIENTS_MAX = 1 << 24,   /* ids stay far from 2^32; 11 GB */
+    SERVER_RATE_MAX = 1000 * 1000 * 1000, /* no sum overflows in years */
+};
 
 #define SERVER_NO_LIMIT UINT32_MAX
 
@@ -60,7 +65,7 @@ struct server_out {
     size_t         size;
 };
 
-size_t   server_size(const struct server_config *config);
+size_t   server_size(const struct server_config *config); /* SIZE_MAX: more than there are addresses */
 void     server_init(struct server *s, const struct server_config *config, const uint8_t seed[static RNG_SEED_BYTES], vtime_us now);
 void     server_input(struct server *s, vtime_us now, uint16_t socket, const struct addr *local, const struct addr *from,
                       const uint8_t *at, size_t size);

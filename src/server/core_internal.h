@@ -12,7 +12,6 @@
 enum {
     REGISTRATIONS_DEFAULT = 65536,
     STRANGERS_DEFAULT = 1024, /* over half of it: Retry, which needs no state */
-    COUNT_MAX = 1 << 24,      /* of any table: ids stay far from 2^32 */
     OUT_MAX = 128,            /* one input makes fewer than 64 datagrams, */
     OUT_TIMERS_MAX = 64,      /* so that what is due leaves it enough */
     PREFIX_SHARE_MIN = 64,    /* registrations of one source prefix when the table is over half full: */

@@ -100,7 +100,7 @@ uint32_t chain_next(const struct table *t, const struct chain_index *x, uint32_t
 static uint32_t count_or(uint32_t configured, uint32_t otherwise)
 {
     uint32_t count = configured != 0 ? configured : otherwise;
-    return count < COUNT_MAX ? count : COUNT_MAX;
+    return count < SERVER_CLIENTS_MAX ? count : SERVER_CLIENTS_MAX;
 }
 
 static uint32_t power_of_two(uint32_t at_least)
@@ -118,7 +118,11 @@ struct layout {
 
 static void *lay(struct layout *l, size_t count, size_t each)
 {
-    size_t offset = l->size;
+    const size_t offset = l->size;
+    if (count > (SIZE_MAX - 64 - offset) / each) { /* on 32 bits; then all that follows does not fit either */
+        l->size = SIZE_MAX - 64;
+        return NULL;
+    }
     l->size = (offset + count * each + 63) & ~(size_t)63;
     return l->base == NULL ? NULL : l->base + offset;
 }
@@ -162,7 +166,7 @@ size_t tables_lay_out(struct tables *ret, uint8_t *block, const struct server_co
     ret->pairs = lay(&l, (size_t)pairs * PAIR_WAYS, sizeof(struct pair));
     ret->pairs_mask = pairs - 1;
     ret->limit_cells = lay(&l, (size_t)LIMITS * LIMIT_CELLS, sizeof *ret->limit_cells);
-    return l.size;
+    return l.size < SIZE_MAX - 64 ? l.size : SIZE_MAX;
 }
 
 /* ---- hashes: keyed, since strangers choose what is hashed ---- */

@@ -214,9 +214,10 @@ static void log_stop(struct loop *l)
 
 /* ---- start ---- */
 
-static bool start_core(struct loop *l)
+static bool start_core(struct loop *l, struct server_config config)
 {
-    struct server_config config = {.alternate_port = l->sockets->alternate_port, .socket_count = l->sockets->count};
+    config.alternate_port = l->sockets->alternate_port;
+    config.socket_count = l->sockets->count;
     memcpy(config.sockets, l->sockets->locals, sizeof config.sockets);
     config.address_count = interfaces_list(config.addresses, NULL, SERVER_ADDRESSES_MAX, false);
     uint8_t seed[RNG_SEED_BYTES];
@@ -323,10 +324,11 @@ int loop_run(const struct sockets *sockets, int metrics, const struct options *o
 {
     struct loop l = {.sockets = sockets};
     metrics_init(&l.metrics);
-    bool running =
-        start_core(&l) && start_batches(&l) && start_events(&l) && start_watchdog(&l) && start_metrics(&l, metrics);
+    bool running = start_core(&l, options->core) && start_batches(&l) && start_events(&l) && start_watchdog(&l) &&
+                   start_metrics(&l, metrics);
     if (!running)
-        log_event(LOG_LEVEL_ERROR, "start-failed", LOG_TEXT("reason", "no memory or no entropy"));
+        log_event(LOG_LEVEL_ERROR, "start-failed",
+                  LOG_TEXT("reason", "no memory for so many clients (--max-clients), or no entropy"));
     running = running && ready(sockets, options);
     if (running) {
         set_timer(&l);

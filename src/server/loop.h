@@ -6,6 +6,7 @@
  * to hand each other half of what they relay, because two who are linked come in by different ones. */
 #ifndef SERVER_LOOP_H
 #define SERVER_LOOP_H
+#include "server/core.h"
 #include "server/sockets.h"
 #include <stdbool.h>
 

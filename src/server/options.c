@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +26,16 @@ const char options_help[] =
     "  --log-addresses      clients' addresses may be in the log; without it none ever is\n"
     "  --no-seccomp         do not limit the system calls that the server can make: where the kernel or the\n"
     "                       container does not allow that, or a debugger is in the way\n"
+    "  --max-clients N      how many may be registered at once; about 700 bytes of memory each, used\n"
+    "                       as they come (default: 65536)\n"
+    "  --relay-rate BYTES   a second, for each two who are relayed (default: 8000)\n"
+    "  --relay-total BYTES  a second, relayed in all; when it is used up, each source address gets an\n"
+    "                       equal part (default: 12500000)\n"
+    "  --register-rate N    newcomers a second from one source address, when many come; more of them\n"
+    "                       need a round trip more (default: 20)\n"
+    "  --control-rate N     registrations and signals a second in all; when it is used up, each source\n"
+    "                       address gets an equal part (default: 1000 and --max-clients, at most 100000)\n"
+    "                       0 for a rate: no limit; an IPv6 /56 counts as one address\n"
     "  --check              look whether options and configuration are right, and do nothing else\n"
     "  --version, --help\n"
     "\n"
@@ -131,14 +142,69 @@ static bool set_no_seccomp(struct options *o, const char *name, const char *valu
     return set_yes_or_no(&o->no_seccomp, name, value, error);
 }
 
+/* ---- limits ---- */
+
+static bool parse_number(uint32_t *ret, const char *name, const char *value, uint32_t least, uint32_t most, char *error)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (!isdigit((unsigned char)value[0]) || *end != '\0' || errno != 0 || number < least || number > most)
+        return wrong(error, "%s: '%.100s' is not a number from %" PRIu32 " to %" PRIu32, name, value, least, most);
+    *ret = (uint32_t)number;
+    return true;
+}
+
+static bool parse_rate(uint32_t *ret, const char *name, const char *value, char *error)
+{
+    uint32_t rate;
+    if (!parse_number(&rate, name, value, 0, SERVER_RATE_MAX, error))
+        return false;
+    *ret = rate != 0 ? rate : SERVER_NO_LIMIT;
+    return true;
+}
+
+static bool set_max_clients(struct options *o, const char *name, const char *value, char *error)
+{
+    return parse_number(&o->core.registrations_max, name, value, 1, SERVER_CLIENTS_MAX, error);
+}
+
+static bool set_relay_rate(struct options *o, const char *name, const char *value, char *error)
+{
+    return parse_rate(&o->core.relay_bytes_per_s, name, value, error);
+}
+
+static bool set_relay_total(struct options *o, const char *name, const char *value, char *error)
+{
+    return parse_rate(&o->core.relay_total_bytes_per_s, name, value, error);
+}
+
+static bool set_register_rate(struct options *o, const char *name, const char *value, char *error)
+{
+    return parse_rate(&o->core.register_per_s, name, value, error);
+}
+
+static bool set_control_rate(struct options *o, const char *name, const char *value, char *error)
+{
+    return parse_rate(&o->core.control_per_s, name, value, error);
+}
+
 static const struct setting {
     const char *name;
     bool (*set)(struct options *o, const char *name, const char *value, char *error);
 } settings[] = {
-    {"listen", set_listen},         {"alt-port", set_alternate},
-    {"metrics", set_metrics},       {"user", set_user},
-    {"log-level", set_log_level},   {"log-addresses", set_log_addresses},
+    {"listen", set_listen},
+    {"alt-port", set_alternate},
+    {"metrics", set_metrics},
+    {"user", set_user},
+    {"log-level", set_log_level},
+    {"log-addresses", set_log_addresses},
     {"no-seccomp", set_no_seccomp},
+    {"max-clients", set_max_clients},
+    {"relay-rate", set_relay_rate},
+    {"relay-total", set_relay_total},
+    {"register-rate", set_register_rate},
+    {"control-rate", set_control_rate},
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -209,12 +275,23 @@ static bool apply_file(struct options *o, const char *path, char *error)
 enum { FLAG_CONFIG = SETTINGS, FLAG_CHECK, FLAG_VERSION, FLAG_HELP, FLAGS };
 
 static const struct option flags[] = {
-    {"listen", required_argument, NULL, 0},    {"alt-port", required_argument, NULL, 1},
-    {"metrics", required_argument, NULL, 2},   {"user", required_argument, NULL, 3},
-    {"log-level", required_argument, NULL, 4}, {"log-addresses", no_argument, NULL, 5},
-    {"no-seccomp", no_argument, NULL, 6},      {"config", required_argument, NULL, FLAG_CONFIG},
-    {"check", no_argument, NULL, FLAG_CHECK},  {"version", no_argument, NULL, FLAG_VERSION},
-    {"help", no_argument, NULL, FLAG_HELP},    {NULL, 0, NULL, 0},
+    {"listen", required_argument, NULL, 0},
+    {"alt-port", required_argument, NULL, 1},
+    {"metrics", required_argument, NULL, 2},
+    {"user", required_argument, NULL, 3},
+    {"log-level", required_argument, NULL, 4},
+    {"log-addresses", no_argument, NULL, 5},
+    {"no-seccomp", no_argument, NULL, 6},
+    {"max-clients", required_argument, NULL, 7},
+    {"relay-rate", required_argument, NULL, 8},
+    {"relay-total", required_argument, NULL, 9},
+    {"register-rate", required_argument, NULL, 10},
+    {"control-rate", required_argument, NULL, 11},
+    {"config", required_argument, NULL, FLAG_CONFIG},
+    {"check", no_argument, NULL, FLAG_CHECK},
+    {"version", no_argument, NULL, FLAG_VERSION},
+    {"help", no_argument, NULL, FLAG_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 static bool wrong_flag(char *error, int result, char *argv[])
@@ -286,6 +363,9 @@ static bool complete(struct options *o, char *error)
         if (o->alternate_port != 0 && o->alternate_port == o->listen[i].port)
             return wrong(error, "port %u is a --listen port and the alternate port; give another --alt-port",
                          o->alternate_port);
+    if (server_size(&o->core) == SIZE_MAX)
+        return wrong(error, "max-clients: %" PRIu32 " are more than this machine can address; give fewer",
+                     o->core.registrations_max);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "server/core.h"
 #include "server/log.h"
 #include "wire/addr.h"
 
@@ -26,6 +27,7 @@ struct options {
     enum log_level log_level;
     bool           log_addresses;
     bool           no_seccomp; /* system calls are not limited */
+    struct server_config core; /* its counts and rates */
 };
 
 enum options_verdict { OPTIONS_RUN, OPTIONS_CHECK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
