@@ -37,7 +37,7 @@ static inline void check_places(const struct server *s)
     for (uint32_t i = 0; i < OPEN_NODES; i++) {
         uint32_t count = check_list(&s->t.registrations, PLACE, &s->open[i]);
         SERVER_CHECK(count == s->open_counts[i]);
-        SERVER_CHECK(i < 256 || count <= REGISTRATIONS_PER_ROOM_MAX);
+        SERVER_CHECK(i < 128 || count <= REGISTRATIONS_PER_ROOM_MAX);
         open += count;
     }
     SERVER_CHECK(open == s->open_total);

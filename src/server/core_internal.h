@@ -19,6 +19,9 @@ enum {
 
     INTRODUCTIONS_EACH_MAX = 64,       /* at a time, of one party: a full room */
     UNANSWERED_MAX = 2,                /* in a row; then nobody until the next refresh */
+    SPENT_MAX = 4,                     /* of one registration on one source prefix, without a link: then one in SPENT_GAP_S */
+    SPENT_SHARES_LEFT = 2,             /* these only on a prefix on which none is spent */
+    FAILED_KEY = 2,                    /* those whose runs have failed come after two of every other prefix */
     SIGNAL_FRAMES_MAX = 16,            /* each way, in one introduction */
     SIGNAL_BYTES_TOTAL_MAX = 8192,     /* the same */
     PAIR_WAYS = 4,                     /* remembered pairs per slot */
@@ -50,6 +53,7 @@ enum {
 #define FAILED_GAP_US    VTIME_S(10)
 #define FAILED_MEMORY_US VTIME_S(600)
 #define BITS_GRACE_US    VTIME_S(20) /* a refresh and its repetition */
+#define SPENT_GAP_S       30U /* as shares are replaced in the open form */
 #define LOST_GAP_S       30U         /* between the introductions of two whose runs are lost, from the third on; */
 #define LOST_GAP_MAX_S   3600U       /* times 4 each time: 28 shares on the first day where none ever succeeds */
 #define UNANSWERED_US    VTIME_S(1)  /* after the last PeerInfo */
@@ -267,6 +271,8 @@ struct tables { /* what lies in the block behind struct server */
     struct pair *pairs; /* PAIR_WAYS for each slot */
     uint32_t pairs_mask;
     uint64_t *limit_cells; /* LIMIT_CELLS for each limit */
+    uint32_t *spent; /* server_seconds, by hash of a registration and somebody's source prefix */
+    uint32_t spent_mask;
 };
 
 struct server {
@@ -340,6 +346,10 @@ static inline struct link *link_at(const struct server *s, uint32_t id)
 static inline struct party *party_at(const struct server *s, uint32_t id)
 {
     return is_stranger(s, id) ? &stranger_at(s, id)->party : &registration_at(s, id)->party;
+}
+static inline const struct addr *source_of(const struct server *s, uint32_t party)
+{
+    return &party_at(s, party)->path.from;
 }
 static inline struct share_public *shares_of(const struct server *s, uint32_t registration)
 {
@@ -434,7 +444,7 @@ bool introduction_used_share(const struct server *s, uint32_t party, const uint8
 void introductions_forget(struct server *s, uint32_t party); /* the party is going */
 void introductions_rename(struct server *s, uint32_t from, uint32_t to);
 /* A link was made. False: they are not being introduced. */
-bool introductions_confirm(struct server *s, uint32_t a, uint32_t b);
+bool introductions_confirm(struct server *s, vtime_us now, uint32_t a, uint32_t b);
 void introductions_run(struct server *s, vtime_us now);
 vtime_us introductions_deadline(const struct server *s);
 int introduction_side_of(const struct introduction *i, uint32_t party);
@@ -460,6 +470,11 @@ void failed_introduced(struct server *s, vtime_us now, uint32_t newcomer);
 void failed_forget(struct server *s, uint32_t registration); /* it goes, or its prefix or place changes */
 void failed_run(struct server *s, vtime_us now);
 vtime_us failed_deadline(const struct server *s);
+
+/* How many shares the registration has spent lately on this source prefix without a link. */
+uint32_t spent_on(const struct server *s, vtime_us now, uint32_t registration, const struct addr *source);
+void spent_add(struct server *s, vtime_us now, uint32_t registration, const struct addr *source);
+void spent_forgive(struct server *s, vtime_us now, uint32_t registration, const struct addr *source); /* a link */
 
 /* ---- core_link.c: links and the relay ---- */
 void link_present(struct server *s, vtime_us now, uint32_t registration, const struct relay_token *t, bool answer);

@@ -118,38 +118,80 @@ static bool may_meet(const struct server *s, vtime_us now, uint32_t a, uint32_t 
            !pair_is_blocked(s, now, a, b);
 }
 
+/* ---- two registrations ---- */
+
 /* The newcomer of two registrations is who joined the place later, whoever's refresh brings them together. */
+static bool is_newer(const struct server *s, uint32_t a, uint32_t b)
+{
+    return (int32_t)(registration_at(s, a)->sequence - registration_at(s, b)->sequence) > 0;
+}
+
+/* Shares that the other's prefix has not yet had its part of? */
+static bool may_spend(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
+{
+    const uint32_t spent = spent_on(s, now, a, source_of(s, b));
+    return spent == 0 || (spent<SPENT_MAX && * share_count(s, a)> SPENT_SHARES_LEFT);
+}
+
+static bool may_meet_now(struct server *s, vtime_us now, uint32_t a, uint32_t b)
+{
+    return may_meet(s, now, a, b) && may_spend(s, now, a, b) && may_spend(s, now, b, a) &&
+           !failed_must_wait(s, now, is_newer(s, a, b) ? a : b);
+}
+
 static bool meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
 {
-    const bool a_is_newer = (int32_t)(registration_at(s, a)->sequence - registration_at(s, b)->sequence) > 0;
-    const uint32_t newcomer = a_is_newer ? a : b;
-    if (failed_must_wait(s, now, newcomer))
-        return true;
-    if (!limit_introduction(s, now, &party_at(s, newcomer)->path.from)) {
+    const uint32_t newcomer = is_newer(s, a, b) ? a : b;
+    if (!limit_introduction(s, now, source_of(s, newcomer))) {
         s->counts[COUNT_DROPPED_INTRODUCTIONS_RATE]++;
-        return true;
-    }
-    if (!begin(s, now, newcomer, a_is_newer ? b : a))
         return false;
+    }
+    if (!begin(s, now, newcomer, newcomer == a ? b : a))
+        return false;
+    spent_add(s, now, a, source_of(s, b));
+    spent_add(s, now, b, source_of(s, a));
     failed_introduced(s, now, newcomer);
     return true;
 }
 
-/* Those whose runs have failed come after everybody else. */
+struct choices { /* whom to introduce first: those of prefixes that had the least so far, then who waits longest */
+    struct {
+        uint32_t id, key;
+    } best[SHARES_MAX];
+    uint32_t count;
+    uint8_t of_prefix[256]; /* members seen, by hash; others of the same hash only come later than they could */
+};
+
+static void choose(struct choices *c, uint32_t id, uint32_t key)
+{
+    uint32_t at = c->count < SHARES_MAX ? c->count++ : SHARES_MAX;
+    if (at == SHARES_MAX && c->best[--at].key <= key)
+        return;
+    for (; at > 0 && c->best[at - 1].key > key; at--)
+        c->best[at] = c->best[at - 1];
+    c->best[at].id = id;
+    c->best[at].key = key;
+}
+
+static uint32_t key_of(const struct server *s, vtime_us now, struct choices *c, uint32_t id, uint32_t other)
+{
+    const struct addr *source = source_of(s, other);
+    uint8_t *seen = &c->of_prefix[server_hash_prefix(s, source, 0) % sizeof c->of_prefix];
+    const uint32_t key = *seen + spent_on(s, now, id, source) + (failed_is_known(s, now, other) ? FAILED_KEY : 0);
+    *seen = (uint8_t)(*seen + (*seen < UINT8_MAX));
+    return key;
+}
+
 void introduce_registration(struct server *s, vtime_us now, uint32_t id)
 {
-    bool skipped = false;
-    for (int round = 0; round == 0 || (round == 1 && skipped); round++) {
-        struct place_walk k = place_walk(s, now, &registration_at(s, id)->wish);
-        for (uint32_t other; is_open_to_more(s, id) && (other = place_walk_next(s, &k)) != 0;) {
-            if (!may_meet(s, now, id, other))
-                continue;
-            if (round == 0 && failed_is_known(s, now, other))
-                skipped = true;
-            else if (!meet(s, now, id, other))
-                return;
-        }
-    }
+    struct choices c = {.count = 0};
+    struct place_walk k = place_walk(s, now, &registration_at(s, id)->wish);
+    for (uint32_t other; is_open_to_more(s, id) && (other = place_walk_next(s, &k)) != 0;)
+        if (may_meet_now(s, now, id, other))
+            choose(&c, other, key_of(s, now, &c, id, other));
+    for (uint32_t i = 0; i < c.count && is_open_to_more(s, id); i++)
+        if (may_meet_now(s, now, id, c.best[i].id) && !meet(s, now, id, c.best[i].id))
+            return;
 }
 
 /* Somebody whose runs all led to a link, or who had none, may spend a share on a source that may be forged. */
@@ -213,13 +255,16 @@ void introductions_forget(struct server *s, uint32_t party)
     p->introduction_count = 0;
 }
 
-bool introductions_confirm(struct server *s, uint32_t a, uint32_t b)
+bool introductions_confirm(struct server *s, vtime_us now, uint32_t a, uint32_t b)
 {
     uint32_t id = find_between(s, a, b);
     if (id == 0)
         return false;
-    if (!introduction_at(s, id)->linked)
+    if (!introduction_at(s, id)->linked) {
         s->counts[COUNT_INTRODUCTIONS_LINKED]++;
+        spent_forgive(s, now, a, source_of(s, b));
+        spent_forgive(s, now, b, source_of(s, a));
+    }
     introduction_at(s, id)->linked = true;
     return true;
 }

@@ -176,7 +176,7 @@ void link_present(struct server *s, vtime_us now, uint32_t registration, const s
         l->side[side].may_tell = t->may_tell;
         if (is_whole(l)) {
             s->counts[COUNT_LINKED]++;
-            bool in_time = introductions_confirm(s, l->side[0].registration, l->side[1].registration);
+            bool in_time = introductions_confirm(s, now, l->side[0].registration, l->side[1].registration);
             pair_proven(s, now, l->side[0].registration, l->side[1].registration, in_time);
             send_linked(s, l, side);
             send_linked(s, l, 1 - side);

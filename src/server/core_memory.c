@@ -87,6 +87,54 @@ bool pair_is_blocked(const struct server *s, vtime_us now, uint32_t a, uint32_t 
     return p->strangers || server_seconds(s, now) < p->not_before_s;
 }
 
+/* ---- what somebody has spent on a source prefix ---- */
+
+/* Two cells: when all that was spent will be forgotten. By chance others have them, too; what is the less is right. */
+struct spent_cells {
+    uint32_t *at[2];
+};
+
+/* A prefix that sends many into a room or bucket must not get all shares of those who wait there for somebody else. */
+static struct spent_cells spent_cells(const struct server *s, uint32_t registration, const struct addr *source)
+{
+    const uint64_t handle = party_at(s, registration)->handle;
+    const uint64_t hash = server_hash_prefix(s, source, (uint32_t)(handle ^ handle >> 32));
+    return (struct spent_cells){{&s->t.spent[hash & s->t.spent_mask], &s->t.spent[hash >> 32 & s->t.spent_mask]}};
+}
+
+static uint32_t left_s(uint32_t until_s, uint32_t now_s)
+{
+    return until_s > now_s ? until_s - now_s : 0;
+}
+
+uint32_t spent_on(const struct server *s, vtime_us now, uint32_t registration, const struct addr *source)
+{
+    const struct spent_cells c = spent_cells(s, registration, source);
+    const uint32_t now_s = server_seconds(s, now);
+    const uint32_t a = left_s(*c.at[0], now_s), b = left_s(*c.at[1], now_s);
+    return ((a < b ? a : b) + SPENT_GAP_S - 1) / SPENT_GAP_S;
+}
+
+static void spent_change(struct server *s, vtime_us now, uint32_t registration, const struct addr *source, bool more)
+{
+    const struct spent_cells c = spent_cells(s, registration, source);
+    const uint32_t now_s = server_seconds(s, now);
+    for (int i = 0; i < 2 && (i == 0 || c.at[1] != c.at[0]); i++) {
+        const uint32_t left = left_s(*c.at[i], now_s), fewer = left > SPENT_GAP_S ? left - SPENT_GAP_S : 0;
+        *c.at[i] = now_s + (more ? left + SPENT_GAP_S : fewer);
+    }
+}
+
+void spent_add(struct server *s, vtime_us now, uint32_t registration, const struct addr *source)
+{
+    spent_change(s, now, registration, source, true);
+}
+
+void spent_forgive(struct server *s, vtime_us now, uint32_t registration, const struct addr *source)
+{
+    spent_change(s, now, registration, source, false);
+}
+
 /* ---- source prefixes whose runs failed ---- */
 
 static uint64_t failed_tag(const struct server *s, uint32_t newcomer)

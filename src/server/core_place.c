@@ -94,11 +94,6 @@ static uint32_t members(const struct server *s, const struct wish *w, uint32_t e
     return count;
 }
 
-static const struct addr *source_of(const struct server *s, uint32_t id)
-{
-    return &registration_at(s, id)->party.path.from;
-}
-
 /* The newest of the source prefix with the most members; 0 when the newcomer's own is not smaller. */
 static uint32_t who_gives_way(const struct server *s, const uint32_t *ids, uint32_t count, const struct addr *newcomer)
 {
@@ -121,7 +116,10 @@ bool place_has_room(const struct server *s, const struct wish *w, const struct a
                     uint32_t *ret_gives_way, uint8_t *ret_code)
 {
     *ret_gives_way = 0;
-    if (w->room == 0 && (w->prefix_bits < PREFIX_BITS_MAX || s->open_counts[node_of(w)] < REGISTRATIONS_PER_ROOM_MAX))
+    /* One bit fewer may be enough (place_bits_matched) when all wanted are eight. With six and fewer that cannot be, or
+     * there are so few in all that a walk looks at everybody. */
+    if (w->room == 0 &&
+        (w->prefix_bits < PREFIX_BITS_MAX - 1 || s->open_counts[node_of(w)] < REGISTRATIONS_PER_ROOM_MAX))
         return true;
     uint32_t ids[REGISTRATIONS_PER_ROOM_MAX];
     uint32_t count = members(s, w, except, ids);

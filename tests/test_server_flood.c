@@ -1,0 +1,200 @@
+/* A room and a bucket that one source prefix has filled: two friends still get in, and meet. */
+#include "server_check.h"
+#include "server_rig.h"
+
+enum { FLOOD = 70, ROOM = 42, PREFIX = 200 };
+
+enum form { IN_ROOM, IN_BUCKET };
+
+static bool join(struct rig *r, struct rig_client *c, enum form form)
+{
+    return form == IN_ROOM ? rig_register(r, c, FORM_ROOM, ROOM) : rig_register_open(r, c, 8, PREFIX);
+}
+
+/* One subscriber: a v4 address with many ports, or many addresses of a v6 /56. */
+static struct rig_client flooder(uint16_t n, bool v6)
+{
+    struct rig_client c = rig_client(1);
+    char text[ADDR_TEXT_MAX];
+    c.token += (uint64_t)n << 32;
+    if (v6) {
+        snprintf(text, sizeof text, "[2001:db8:7:12%02x::%x]:%d", n % 256, n + 1, 1000 + n);
+        assert_true(addr_parse(&c.addr, text));
+    } else {
+        c.addr.port = (uint16_t)(1000 + n);
+    }
+    return c;
+}
+
+struct friend
+{ /* keeps to the rules of the stock with a keyword that is no three words of the list */
+    struct rig_client c;
+    uint32_t fast; /* refills at one a second */
+    vtime_us refill_at, refresh_at;
+    uint32_t met_flood;
+    bool met_friend;
+};
+
+static void friend_counts(struct rig *r, struct friend *f, const struct friend *other)
+{
+    for (size_t n = 0; rig_find(r, &f->c.addr, FRAME_PEER_INFO, n) != NULL; n++) {
+        const struct frame_peer_info *p = &rig_find(r, &f->c.addr, FRAME_PEER_INFO, n)->peer_info;
+        uint8_t i = 0;
+        while (i < f->c.share_count && memcmp(f->c.shares[i].point, p->own_point, 32) != 0)
+            i++;
+        if (i == f->c.share_count) /* a repetition */
+            continue;
+        memmove(&f->c.shares[i], &f->c.shares[i + 1], (size_t)(--f->c.share_count - i) * sizeof f->c.shares[0]);
+        f->met_friend = f->met_friend || p->handle == other->c.handle;
+        f->met_flood += p->handle != other->c.handle;
+    }
+}
+
+static void refill(struct friend *f, vtime_us now)
+{
+    while (f->c.share_count < SHARES_MAX && now >= f->refill_at) {
+        struct share_public *share = &f->c.shares[f->c.share_count++];
+        f->c.shares_made++;
+        memset(share, 0x5a, sizeof *share);
+        memcpy(share->point, &f->c.addr, sizeof f->c.addr);
+        memcpy(share->point + 24, &f->c.shares_made, sizeof f->c.shares_made);
+        f->refill_at = now + (f->fast < 16 ? VTIME_S(1) : VTIME_S(30));
+        f->fast++;
+        f->refresh_at = now;
+    }
+}
+
+struct scene {
+    struct rig r;
+    enum form form;
+    bool v6, churns;
+    struct rig_client flood[FLOOD];
+    uint16_t next;
+    struct friend a, b;
+};
+
+static void count_both(struct scene *s)
+{
+    friend_counts(&s->r, &s->a, &s->b);
+    friend_counts(&s->r, &s->b, &s->a);
+}
+
+static void flood_joins(struct scene *s, struct rig_client *c)
+{
+    *c = flooder(s->next++, s->v6);
+    join(&s->r, c, s->form);
+    count_both(s);
+    rig_stock(c, SHARES_MAX);
+    join(&s->r, c, s->form);
+    count_both(s);
+}
+
+/* The flood always has shares, and comes again when it had to go. */
+static void flood_acts(struct scene *s, uint32_t second)
+{
+    for (uint16_t i = 0; i < FLOOD; i++) {
+        struct rig_client *c = &s->flood[i];
+        if (s->churns && (i + second) % 10 == 0) {
+            struct frame leave = {.kind = FRAME_LEAVE, .leave = {.has_secret = true}};
+            memcpy(leave.leave.secret, c->secret, SECRET_BYTES);
+            rig_send(&s->r, &c->addr, &leave);
+            flood_joins(s, c);
+            continue;
+        }
+        rig_stock(c, SHARES_MAX);
+        if (!join(&s->r, c, s->form)) { /* displaced */
+            count_both(s);
+            flood_joins(s, c);
+        }
+        count_both(s);
+    }
+}
+
+static void friend_acts(struct scene *s, struct friend *f)
+{
+    refill(f, s->r.now);
+    if (s->r.now < f->refresh_at)
+        return;
+    assert_true(join(&s->r, &f->c, s->form));
+    count_both(s);
+    f->refresh_at = s->r.now + VTIME_S(16);
+}
+
+static void friend_comes(struct scene *s, struct friend *f, uint16_t number)
+{
+    f->c = rig_client(number);
+    assert_true(join(&s->r, &f->c, s->form));
+    count_both(s);
+    rig_stock(&f->c, SHARES_MAX);
+    assert_true(join(&s->r, &f->c, s->form));
+    count_both(s);
+    f->refill_at = s->r.now + VTIME_S(1);
+    f->refresh_at = s->r.now + VTIME_S(16);
+}
+
+/* The flood is there first, one of them comes into it, `later` seconds afterwards the other. After how many seconds
+ * have they met? 1000: not. */
+static uint32_t meet_after(struct scene *s, uint32_t later)
+{
+    enum { PATIENCE_S = 60 };
+    rig_start(&s->r, NULL);
+    for (uint16_t i = 0; i < FLOOD; i++)
+        flood_joins(s, &s->flood[i]);
+    assert_int_equal(rig_stat(&s->r, "registrations"), REGISTRATIONS_PER_ROOM_MAX);
+    friend_comes(s, &s->a, 100);
+    uint32_t second = 0;
+    for (; second < later + PATIENCE_S && !s->a.met_friend; second++) {
+        if (second == later)
+            friend_comes(s, &s->b, 101);
+        flood_acts(s, second);
+        friend_acts(s, &s->a);
+        if (second >= later)
+            friend_acts(s, &s->b);
+        rig_wait(&s->r, VTIME_S(1));
+        count_both(s);
+        server_check(s->r.server, s->r.now);
+    }
+    const bool met = s->a.met_friend && s->b.met_friend;
+    print_message("%s%s%s, the second friend after %u s: met after %u s, %u and %u shares for the flood\n",
+                  s->form == IN_ROOM ? "room" : "bucket", s->v6 ? ", a /56" : "", s->churns ? ", comes and goes" : "",
+                  later, met ? second - later : 1000, s->a.met_flood, s->b.met_flood);
+    rig_stop(&s->r);
+    return met ? second - later : 1000;
+}
+
+static void friends_meet(enum form form, uint32_t bound_s)
+{
+    static const uint32_t later[] = {0, 10, 300};
+    for (unsigned kind = 0; kind < 4; kind++)
+        for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+            struct scene *s = calloc(1, sizeof *s);
+            assert_non_null(s);
+            s->form = form;
+            s->v6 = kind % 2 == 1;
+            s->churns = kind / 2 == 1;
+            const uint32_t took = meet_after(s, later[i]);
+            free(s);
+            assert_in_range(took, 0, bound_s);
+        }
+}
+
+static void two_friends_meet_in_a_flooded_room(void **state)
+{
+    (void)state;
+    friends_meet(IN_ROOM, 1);
+}
+
+static void two_friends_meet_in_a_flooded_bucket(void **state)
+{
+    (void)state;
+    friends_meet(IN_BUCKET, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_friends_meet_in_a_flooded_room),
+        cmocka_unit_test(two_friends_meet_in_a_flooded_bucket),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
