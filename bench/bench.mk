@@ -12,10 +12,6 @@ $(call objects,$(wildcard bench/*.c)): common_flags += -I.
 
 $(B)/bench/relay_load: $(bench_flows)
 
-$(B)/bench/p2p-server: $(server_objects) $(B)/bench/unlimited.o $(generated).o
-	$(say) LINK $@
-	$(quiet)$(link) -Wl,--wrap=server_init -o $@ $^ $(server_ldlibs) $(LDLIBS)
-
 $(B)/bench/registry: $(call objects,$(server_pure_src))
 
 # As many libraries as p2p-client has, used or not.
@@ -26,7 +22,7 @@ $(bench_programs): $(B)/bench/%: $(B)/bench/%.o $(bench_wire)
 	$(quiet)$(link) -o $@ $^ $(bench_ldlibs) $(LDLIBS)
 
 .PHONY: bench bench-programs
-bench-programs: $(bench_programs) $(B)/bench/p2p-server $(B)/p2p-server $(B)/p2p-client
+bench-programs: $(bench_programs) $(B)/p2p-server $(B)/p2p-client
 tests: bench-programs
 
 # TIME has another default in fuzz.mk.
