@@ -1,6 +1,6 @@
-/* The server's core as the whole internet sees it. Some sources are honest now and then, some know each other's
- * secrets, all may send anything. After every operation the tables agree with each other (server_check), and no source
- * that has not shown that it receives has been sent more than came from it. */
+/* The server's core as the whole internet sees it, with low limits. Some sources are honest now and then, some know
+ * each other's secrets, all may send anything. After every operation the tables agree with each other (server_check),
+ * and no source that has not shown that it receives has been sent more than came from it. */
 #include "shapes.h"
 #include "still.h"
 #include "tests/server_check.h"
@@ -62,6 +62,11 @@ static const struct server_config *config(void)
                                 .unvalidated_max = large ? 64 : 8,
                                 .introductions_max = large ? 200 : 12,
                                 .links_max = large ? 40 : 8,
+                                /* So low that they are met, as far as there is no least. */
+                                .register_per_s = 1,
+                                .control_per_s = 8,
+                                .relay_bytes_per_s = 1000,
+                                .relay_total_bytes_per_s = 2000,
                                 .alternate_port = 41415,
                                 .socket_count = 4,
                                 .address_count = 3};
