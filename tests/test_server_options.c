@@ -253,9 +253,33 @@ static void wrong_configuration(void **state)
     char long_line[3000];
     memset(long_line, '#', sizeof long_line - 1);
     long_line[sizeof long_line - 1] = '\0';
+    memcpy(long_line + sizeof long_line - 12, "\ncolour = b", 12);
     write_config(long_line);
     assert_int_equal(parse(&o, "--config @", error), OPTIONS_WRONG);
     assert_non_null(strstr(error, "line 1 is too long"));
+    assert_non_null(strstr(error, "line 2: there is no setting 'colour'"));
+}
+
+static void every_wrong_line_is_told(void **state)
+{
+    (void)state;
+    struct options o;
+    char error[OPTIONS_ERROR_MAX], many[4000];
+    write_config("listen = nonsense\nlog-level = error\nalt-port = 70000\n# fine\nuser = no-such-user-here\n");
+    assert_int_equal(parse(&o, "--check --config @", error), OPTIONS_WRONG);
+    assert_non_null(strstr(error, "line 1: listen: 'nonsense'"));
+    assert_non_null(strstr(error, "\n"));
+    assert_non_null(strstr(error, "line 3: alt-port: '70000'"));
+    assert_non_null(strstr(error, "line 5: user: there is no user"));
+    assert_null(strstr(error, "line 2"));
+    assert_null(strstr(error, "line 4"));
+
+    for (size_t i = 0; i < sizeof many - 1; i++) /* two thousand wrong lines */
+        many[i] = i % 2 == 0 ? 'x' : '\n';
+    many[sizeof many - 1] = '\0';
+    write_config(many);
+    assert_int_equal(parse(&o, "--check --config @", error), OPTIONS_WRONG);
+    assert_true(strlen(error) > OPTIONS_ERROR_MAX / 2 && error[strlen(error) - 1] != '\n');
 }
 
 static int make_config(void **state)
@@ -281,6 +305,7 @@ int main(void)
         cmocka_unit_test(where_metrics_are_told),
         cmocka_unit_test(the_configuration_file),
         cmocka_unit_test(wrong_configuration),
+        cmocka_unit_test(every_wrong_line_is_told),
     };
     return cmocka_run_group_tests(tests, make_config, remove_config);
 }

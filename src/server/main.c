@@ -25,9 +25,13 @@ static bool have_standard_files(void)
     return true;
 }
 
+/* Every line of it. */
 static int complain(int status, const char *what)
 {
-    fprintf(stderr, "p2p-server: %s\n", what);
+    for (size_t size; *what != '\0'; what += size + (what[size] == '\n')) {
+        size = strcspn(what, "\n");
+        fprintf(stderr, "p2p-server: %.*s\n", (int)size, what);
+    }
     return status;
 }
 

@@ -47,7 +47,7 @@ static bool wrong(char *error, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(error, OPTIONS_ERROR_MAX, format, args);
+    vsnprintf(error, OPTIONS_ERROR_LINE_MAX, format, args);
     va_end(args);
     return false;
 }
@@ -250,24 +250,65 @@ static bool apply_line(struct options *o, char *line, const char *place, char *e
                  name);
 }
 
+static void append_line(char *error, const char *line)
+{
+    const size_t used = strlen(error);
+    if (used + 1 + strlen(line) < OPTIONS_ERROR_MAX)
+        snprintf(error + used, OPTIONS_ERROR_MAX - used, "%s%s", used == 0 ? "" : "\n", line);
+}
+
+enum line { LINE_WHOLE, LINE_LONG, LINE_NUL, LINE_NONE };
+
+/* Reads one without its end. After LINE_NUL there is no point in going on: it is no text. */
+static enum line read_line(FILE *file, char *ret, size_t cap)
+{
+    size_t used = 0;
+    bool whole = true;
+    int c;
+    while ((c = getc(file)) != EOF && c != '\n' && c != '\0') {
+        whole = used < cap - 1;
+        if (whole)
+            ret[used++] = (char)c;
+    }
+    ret[used] = '\0';
+    if (c == '\0')
+        return LINE_NUL;
+    if (c == EOF && used == 0)
+        return LINE_NONE;
+    return whole ? LINE_WHOLE : LINE_LONG;
+}
+
+/* To its end, so that all mistakes are told at once. */
+static bool apply_lines(struct options *o, FILE *file, const char *path, char *error)
+{
+    char line[1024], place[260], line_error[OPTIONS_ERROR_LINE_MAX];
+    enum line kind = LINE_WHOLE;
+    bool all_right = true;
+    error[0] = '\0';
+    for (int number = 1; kind != LINE_NUL && (kind = read_line(file, line, sizeof line)) != LINE_NONE; number++) {
+        bool right;
+        snprintf(place, sizeof place, "%.200s line %d", path, number);
+        if (kind == LINE_WHOLE)
+            right = apply_line(o, line, place, line_error);
+        else
+            right = wrong(line_error, "%s %s", place,
+                          kind == LINE_LONG ? "is too long; break it up" : "has a NUL in it; name a text file");
+        if (!right)
+            append_line(error, line_error);
+        all_right = all_right && right;
+    }
+    return all_right;
+}
+
 static bool apply_file(struct options *o, const char *path, char *error)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return wrong(error, "--config: cannot read '%.200s': %s", path, strerror(errno));
-    char line[1024], place[260];
-    bool right = true;
-    for (int number = 1; right && fgets(line, sizeof line, file) != NULL; number++) {
-        snprintf(place, sizeof place, "%.200s line %d", path, number);
-        if (strchr(line, '\n') == NULL && strlen(line) == sizeof line - 1)
-            right = wrong(error, "%s is too long; break it up", place);
-        else
-            right = apply_line(o, line, place, error);
-    }
-    if (right && ferror(file))
-        right = wrong(error, "--config: cannot read '%.200s': %s", path, strerror(errno));
+    const bool right = apply_lines(o, file, path, error);
+    const int failed = ferror(file) ? errno : 0;
     fclose(file);
-    return right;
+    return failed == 0 ? right : wrong(error, "--config: cannot read '%.200s': %s", path, strerror(failed));
 }
 
 /* ---- the command line ---- */

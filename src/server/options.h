@@ -10,7 +10,8 @@
 
 enum {
     OPTIONS_LISTEN_MAX = 8, /* each has a main and an alternate socket: SERVER_SOCKETS_MAX */
-    OPTIONS_ERROR_MAX = 512,
+    OPTIONS_ERROR_LINE_MAX = 512,
+    OPTIONS_ERROR_MAX = 8 * OPTIONS_ERROR_LINE_MAX, /* who has more mistakes than these will look again */
     OPTIONS_USER_MAX = 64,
     PORT_DEFAULT = 41414,
     ALTERNATE_PORT_DEFAULT = 41415,
@@ -32,8 +33,8 @@ struct options {
 
 enum options_verdict { OPTIONS_RUN, OPTIONS_CHECK, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
 
-/* Reads the configuration file as well, and asks whether the user exists. With OPTIONS_WRONG `error` is one
- * line that says what is wrong and what to do. May reorder argv. */
+/* Reads the configuration file as well, and asks whether the user exists. With OPTIONS_WRONG `error` says
+ * what is wrong and what to do: one line, or one for each wrong line of the configuration file. May reorder argv. */
 enum options_verdict options_parse(struct options *ret, int argc, char *argv[], char error[static OPTIONS_ERROR_MAX]);
 extern const char options_help[];
 #endif

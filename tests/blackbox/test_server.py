@@ -258,6 +258,17 @@ class Config(TestCase):
                     self.assertIn(word, err)
 
 
+    def test_check_reads_to_the_end(self):
+        content = b"listen nonsense\nuser = no-such-user-here\nlog-level = error\nalt-port 1\0\n"
+        path = scratch_file(self, content, "wrong.conf")
+        status, out, err = run(self, [SERVER, "--config", path, "--check"])
+        self.assertEqual((status, out), (2, ""))
+        lines = err.split("\n")[:-1]
+        for line, (number, word) in zip(lines, ((1, "nonsense"), (2, "no-such-user-here"), (4, "NUL"))):
+            self.assertRegex(line, r"^p2p-server: \S*wrong\.conf line %d\b.*%s" % (number, word))
+        self.assertEqual(len(lines), 3)
+
+
 class WrongUsage(TestCase):
     TABLE = (
         # arguments, what the one line has to name
