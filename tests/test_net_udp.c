@@ -126,6 +126,34 @@ static void errors_are_returned(void **state)
     close(a);
 }
 
+/* A flood of those fills the second one's queue only; and a port that is shared with oneself is taken for others. */
+static void one_size_comes_to_a_socket_of_its_own(void **state)
+{
+    (void)state;
+    enum { SIZE = 1200, FLOOD = 20000 }; /* more than any queue holds */
+    static const char *const HOSTS[] = {"127.0.0.1:0", "[::1]:0"};
+    static uint8_t bytes[SIZE + 1];
+    for (size_t i = 0; i < 2; i++) {
+        struct addr server, client, from, local, other;
+        int first = open_at(HOSTS[i], &server), sender = open_at(HOSTS[i], &client);
+        int second = udp_open_beside(first, &server, SIZE);
+        assert_true(second >= 0);
+        assert_int_equal(udp_open(&server, &other), -EADDRINUSE);
+        for (int n = 0; n < FLOOD; n++)
+            assert_int_equal(udp_send(sender, NULL, &server, 0, bytes, SIZE), 0);
+        assert_int_equal(udp_send(sender, NULL, &server, 0, bytes, SIZE - 1), 0);
+        assert_int_equal(udp_send(sender, NULL, &server, 0, bytes, SIZE + 1), 0);
+        assert_int_equal(receive(first, bytes, sizeof bytes, &from, &local), SIZE - 1);
+        assert_true(addr_equal(&from, &client) && addr_ip_equal(&local, &server));
+        assert_int_equal(receive(first, bytes, sizeof bytes, &from, &local), SIZE + 1);
+        assert_int_equal(receive(second, bytes, sizeof bytes, &from, &local), SIZE);
+        assert_true(addr_equal(&from, &client) && addr_ip_equal(&local, &server));
+        close(first);
+        close(second);
+        close(sender);
+    }
+}
+
 /* Somebody's closed port must neither end the loop nor hide what others send. */
 static void refusals_of_the_network_are_swallowed(void **state)
 {
@@ -159,6 +187,7 @@ int main(void)
         cmocka_unit_test(sizes),
         cmocka_unit_test(the_hop_limit_is_set),
         cmocka_unit_test(errors_are_returned),
+        cmocka_unit_test(one_size_comes_to_a_socket_of_its_own),
         cmocka_unit_test(refusals_of_the_network_are_swallowed),
         cmocka_unit_test(time_goes_on),
     };

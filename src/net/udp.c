@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,7 +51,7 @@ static int prepare(int fd, bool v6)
     return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) | set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
-int udp_open(const struct addr *bind_to, struct addr *ret_local)
+static int open_bound(const struct addr *bind_to, struct addr *ret_local, bool shares)
 {
     assert(bind_to->family == ADDR_V4 || bind_to->family == ADDR_V6);
     const bool v6 = bind_to->family == ADDR_V6;
@@ -61,7 +62,8 @@ int udp_open(const struct addr *bind_to, struct addr *ret_local)
     union udp_sockaddr at;
     socklen_t size = udp_sockaddr_from(&at, bind_to);
     if ((v6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0) || prepare(fd, v6) != 0 ||
-        bind(fd, &at.any, size) != 0 || getsockname(fd, &at.any, &size) != 0) {
+        (shares && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0) || bind(fd, &at.any, size) != 0 ||
+        getsockname(fd, &at.any, &size) != 0) {
         int error = errno;
         close(fd);
         return -error;
@@ -99,6 +101,41 @@ int udp_adopt(int fd, struct addr *ret_local)
     if (prepare(fd, v6) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
         return -errno;
     return 0;
+}
+
+int udp_open(const struct addr *bind_to, struct addr *ret_local)
+{
+    return open_bound(bind_to, ret_local, false);
+}
+
+/* The system runs this on each datagram; what it returns counts the sockets in the order in which they came. */
+static int divide_by_size(int fd, uint16_t size)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, size, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
+
+/* The first was bound without sharing, so that a port that is taken is an error; only now it shares. */
+int udp_open_beside(int first, const struct addr *local, uint16_t size)
+{
+    struct addr same;
+    if (set_option(first, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
+        return -errno;
+    int fd = open_bound(local, &same, true);
+    if (fd >= 0 && divide_by_size(fd, size) != 0) {
+        int error = errno;
+        close(fd);
+        fd = -error;
+    }
+    if (fd < 0)
+        set_option(first, SOL_SOCKET, SO_REUSEPORT, 0);
+    return fd;
 }
 
 bool udp_is_weather(int error)

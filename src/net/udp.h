@@ -13,6 +13,10 @@ int udp_open(const struct addr *bind_to, struct addr *ret_local);
 /* The same for a socket that somebody else has opened and bound. Returns 0 or -errno: -EPROTOTYPE: it is no UDP socket;
  * -EDESTADDRREQ: it is not bound; -EAFNOSUPPORT: it is v6, but not v6 only. */
 int udp_adopt(int fd, struct addr *ret_local);
+/* A second socket at the address of one that udp_open has opened, to which all datagrams of exactly `size` bytes come from
+ * now on, so that a flood of them leaves the queue of the first alone. Returns the descriptor, or -errno: then everything
+ * comes to the first, as before. Nobody else can join them who does not ask the system for it (SO_REUSEPORT). */
+int udp_open_beside(int first, const struct addr *local, uint16_t size);
 /* One datagram; returns its size (a longer one than cap: cap + 1), or -errno (-EAGAIN: none left). from and
  * local are canonical (addr.h); local's port is 0. ICMP errors of earlier sends are swallowed. */
 int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct addr *ret_local);

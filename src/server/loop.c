@@ -14,9 +14,10 @@
 #include <sys/random.h>
 
 enum {
-    RECEIVE_BATCHES = 4, /* from one socket before the others get a turn */
-    FLUSH_WAIT_MS = 10,  /* for a full send queue, while saying goodbye */
-    SLEEP_MAX_S = 60,    /* the timer's clock stops while the machine sleeps, the core's does not */
+    RECEIVE_BATCHES = 4,  /* from one socket before the others get a turn; */
+    NEWCOMER_BATCHES = 1, /* from one of newcomers: in a flood of them those who are known have four fifths */
+    FLUSH_WAIT_MS = 10,   /* for a full send queue, while saying goodbye */
+    SLEEP_MAX_S = 60,     /* the timer's clock stops while the machine sleeps, the core's does not */
 };
 #define FLUSH_MAX_US VTIME_S(3)
 
@@ -24,11 +25,12 @@ struct loop {
     const struct sockets *sockets;
     struct server *server;
     struct event_base *base;
-    struct event *readable[SERVER_SOCKETS_MAX], *timer, *minute, *watchdog, *interrupt, *terminate;
+    struct event *readable[2 * SERVER_SOCKETS_MAX], *timer, *minute, *watchdog, *interrupt, *terminate;
     struct listener { /* what a socket's event needs to know */
         struct loop *loop;
         uint16_t socket;
-    } listeners[SERVER_SOCKETS_MAX];
+        uint16_t batches;
+    } listeners[2 * SERVER_SOCKETS_MAX]; /* the second half: newcomers */
     struct batch_in *in;
     struct batch_out *out; /* one for each socket; what is never used is never touched */
     struct metrics metrics;
@@ -108,9 +110,9 @@ static void end_round(struct loop *l)
 
 /* One reading of the clock for a batch: its last datagram is not 1 ms older than its first, and what the core times
  * are seconds. Returns how many came. */
-static int receive(struct loop *l, uint16_t socket)
+static int receive(struct loop *l, int fd, uint16_t socket)
 {
-    const int count = batch_receive(l->in, l->sockets->fds[socket]);
+    const int count = batch_receive(l->in, fd);
     const vtime_us now = net_now();
     if (count < 0) {
         l->metrics.receive_failed++;
@@ -131,9 +133,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     const struct listener *listener = context;
     struct loop *l = listener->loop;
-    (void)fd, (void)what;
+    (void)what;
     wake(l);
-    for (int i = 0; i < RECEIVE_BATCHES && receive(l, listener->socket) == BATCH_MAX; i++)
+    for (int i = 0; i < listener->batches && receive(l, fd, listener->socket) == BATCH_MAX; i++)
         continue;
     set_timer(l);
 }
@@ -241,18 +243,25 @@ static bool start_batches(struct loop *l)
     return true;
 }
 
+static bool listen_to(struct loop *l, int fd, size_t socket, size_t slot, uint16_t batches)
+{
+    if (fd < 0)
+        return true;
+    l->listeners[slot] = (struct listener){.loop = l, .socket = (uint16_t)socket, .batches = batches};
+    l->readable[slot] = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, &l->listeners[slot]);
+    return l->readable[slot] != NULL && event_add(l->readable[slot], NULL) == 0;
+}
+
 static bool start_events(struct loop *l)
 {
     static const struct timeval minute = {.tv_sec = 60};
     l->base = event_base_new();
     if (l->base == NULL)
         return false;
-    for (size_t i = 0; i < l->sockets->count; i++) {
-        l->listeners[i] = (struct listener){.loop = l, .socket = (uint16_t)i};
-        l->readable[i] = event_new(l->base, l->sockets->fds[i], EV_READ | EV_PERSIST, on_readable, &l->listeners[i]);
-        if (l->readable[i] == NULL || event_add(l->readable[i], NULL) != 0)
+    for (size_t i = 0; i < l->sockets->count; i++)
+        if (!listen_to(l, l->sockets->fds[i], i, i, RECEIVE_BATCHES) ||
+            !listen_to(l, l->sockets->newcomers[i], i, SERVER_SOCKETS_MAX + i, NEWCOMER_BATCHES))
             return false;
-    }
     l->timer = evtimer_new(l->base, on_timer, l);
     l->minute = event_new(l->base, -1, EV_PERSIST, on_minute, l);
     l->interrupt = evsignal_new(l->base, SIGINT, on_signal, l);
@@ -305,7 +314,7 @@ static void free_event(struct event *e)
 
 static void stop(struct loop *l)
 {
-    for (size_t i = 0; i < l->sockets->count; i++)
+    for (size_t i = 0; i < 2 * SERVER_SOCKETS_MAX; i++)
         free_event(l->readable[i]);
     free_event(l->timer);
     free_event(l->minute);

@@ -39,11 +39,28 @@ static void set_buffer(int fd, int forced, int wished, int bytes)
         setsockopt(fd, SOL_SOCKET, wished, &bytes, sizeof bytes);
 }
 
-static void take(struct sockets *s, int fd, const struct addr *local)
+static void set_buffers(int fd)
 {
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+}
+
+/* Only a padded Register is exactly so long: what the relay takes is shorter. */
+static int open_newcomers(int fd, const struct addr *local)
+{
+    static_assert(RELAY_DATAGRAM_BYTES_MAX + 34 < DATAGRAM_BYTES_MAX,
+                  "Relay is told from a padded Register by its size");
+    const int newcomers = udp_open_beside(fd, local, DATAGRAM_BYTES_MAX);
+    if (newcomers >= 0)
+        set_buffers(newcomers);
+    return newcomers;
+}
+
+static void take(struct sockets *s, int fd, const struct addr *local)
+{
+    set_buffers(fd);
     s->locals[s->count] = *local;
+    s->newcomers[s->count] = open_newcomers(fd, local);
     s->fds[s->count++] = fd;
 }
 
@@ -60,8 +77,11 @@ static int add(struct sockets *s, const struct addr *a)
 
 static void close_from(struct sockets *s, size_t first)
 {
-    while (s->count > first)
+    while (s->count > first) {
         close(s->fds[--s->count]);
+        if (s->newcomers[s->count] >= 0)
+            close(s->newcomers[s->count]);
+    }
 }
 
 /* Is one of the first `count` at this address, of whatever port? */

@@ -10,6 +10,9 @@
 struct sockets {
     size_t      count;
     int         fds[SERVER_SOCKETS_MAX];
+    /* Beside each of them the one to which padded Registers come, from people whom nobody knows yet: floods are made of
+     * these, and have only this queue to fill. Negative: the system cannot, and fds[] gets all. */
+    int         newcomers[SERVER_SOCKETS_MAX];
     struct addr locals[SERVER_SOCKETS_MAX];
     uint16_t    alternate_port; /* the same on every address; 0: there are none */
 };
