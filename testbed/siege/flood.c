@@ -1,5 +1,5 @@
 /* Floods a server with padded Registers from many sources.
- * usage: flood KIND INTERFACE SERVER AIM RATE SECONDS
+ * usage: flood KIND INTERFACE SERVER AIM RATE SECONDS [ADDRESSES]
  *   KIND    spoofed   each from a source of its own, which hears nothing
  *           real      from sources that answer: each gets a registration, and later comes anew
  *   SERVER  ADDR:PORT, at the other end of the cable that INTERFACE is
@@ -38,6 +38,7 @@ struct flood {
     bool v6;
     uint8_t form;
     uint32_t room; /* 0: each another */
+    uint32_t addresses;
     struct rng rng;
     uint8_t points[POINTS][32];
     uint8_t prepared[PREPARED][DATAGRAM_BYTES_MAX];
@@ -48,7 +49,7 @@ struct flood {
 
 /* ---- sources ---- */
 
-/* The upper halves of the three networks that are for documentation. */
+/* The upper halves of the three networks that are for documentation: 384 addresses. */
 static struct addr source4(uint32_t number, uint16_t port)
 {
     static const uint8_t NETWORKS[3][3] = {{198, 51, 100}, {192, 0, 2}, {203, 0, 113}};
@@ -77,20 +78,25 @@ static struct addr random_source(struct flood *f)
 {
     const uint64_t dice = rng_u64(&f->rng);
     const uint16_t port = (uint16_t)(1024 + (dice >> 32) % (65536 - 1024));
-    return f->v6 ? source6((uint32_t)dice, dice, port) : source4((uint32_t)dice, port);
+    const uint32_t number = (uint32_t)dice % f->addresses;
+    return f->v6 ? source6(number, dice, port) : source4(number, port);
 }
 
 static struct addr source_of(const struct flood *f, uint32_t person)
 {
-    return f->v6 ? source6(person, 1, 1024) : source4(person % 384, (uint16_t)(1024 + person / 384));
+    const uint32_t number = person % f->addresses;
+    return f->v6 ? source6(number, person, 1024) : source4(number, (uint16_t)(1024 + person / f->addresses));
 }
 
 static uint32_t person_at(const struct flood *f, const struct addr *a)
 {
-    if (f->v6)
-        return (uint32_t)(a->ip[4] & 0x7f) << 16 | (uint32_t)a->ip[5] << 8 | a->ip[6];
+    if (f->v6) {
+        uint64_t host;
+        memcpy(&host, a->ip + 8, sizeof host);
+        return host < PEOPLE ? (uint32_t)host : PEOPLE;
+    }
     const uint32_t network = a->ip[0] == 198 ? 0 : a->ip[0] == 192 ? 1 : 2;
-    return ((uint32_t)a->port - 1024) * 384 + 3 * (a->ip[3] - 128U) + network;
+    return ((uint32_t)a->port - 1024) * f->addresses + 3 * (a->ip[3] - 128U) + network;
 }
 
 /* ---- Registers ---- */
@@ -252,8 +258,8 @@ int main(int argc, char **argv)
     static struct flood f;
     struct addr server;
     uint8_t seed[RNG_SEED_BYTES];
-    if (argc != 7) {
-        fputs("usage: flood spoofed|real INTERFACE SERVER rooms|open|ROOM RATE SECONDS\n", stderr);
+    if (argc != 7 && argc != 8) {
+        fputs("usage: flood spoofed|real INTERFACE SERVER rooms|open|ROOM RATE SECONDS [ADDRESSES]\n", stderr);
         return 2;
     }
     f.real = strcmp(argv[1], "real") == 0;
@@ -264,6 +270,8 @@ int main(int argc, char **argv)
     f.v6 = server.family == ADDR_V6;
     aim(&f, argv[4]);
     const uint32_t rate = number("RATE", argv[5], RATE_MAX), seconds = number("SECONDS", argv[6], SECONDS_MAX);
+    const uint32_t addresses_max = f.v6 ? 1U << 23 : 384;
+    f.addresses = argc == 8 ? number("ADDRESSES", argv[7], addresses_max) : addresses_max;
     if (sodium_init() < 0)
         packet_fail("no libsodium");
     randombytes_buf(seed, sizeof seed);
