@@ -11,6 +11,7 @@
 #include "wire/codec.h"
 #include "wire/rng.h"
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,14 @@ static void hear(void *context, const struct addr *to, const uint8_t *at, size_t
 
 /* ---- time ---- */
 
+static volatile sig_atomic_t stopped;
+
+static void on_term(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
 static double now_s(void)
 {
     struct timespec t;
@@ -211,7 +220,7 @@ static void run(struct flood *f, double rate, double seconds)
     const double began = now_s();
     double since = began;
     uint64_t since_sent = 0;
-    for (double now = began; now < began + seconds; now = now_s()) {
+    for (double now = began; now < began + seconds && !stopped; now = now_s()) {
         uint64_t due = (uint64_t)((now - since) * rate) - since_sent;
         if ((double)due > rate * LATE_MAX_S) {
             f->behind += due;
@@ -277,6 +286,7 @@ int main(int argc, char **argv)
     randombytes_buf(seed, sizeof seed);
     rng_init(&f.rng, seed);
     prepare(&f);
+    signal(SIGTERM, on_term);
     f.cable = packet_open(argv[2], &server, f.real);
     puts("begun");
     fflush(stdout);
