@@ -22,7 +22,8 @@ static unsigned take_max = BATCH_MAX;
 
 static void script(const int *list, size_t count, unsigned take)
 {
-    memcpy(errors, list, count * sizeof *list);
+    if (count > 0)
+        memcpy(errors, list, count * sizeof *list);
     error_next = 0;
     error_count = count;
     take_max = take;

@@ -44,6 +44,14 @@ static int status_of(int (*act)(void))
     return status;
 }
 
+static void skip_if_sanitized(void)
+{
+    if (!CONFINE_SANITIZED)
+        return;
+    print_message("built with a sanitizer: nothing is limited\n");
+    skip();
+}
+
 static int make_tcp_socket(void)
 {
     return socket(AF_INET, SOCK_STREAM, 0) < 0;
@@ -143,8 +151,7 @@ static void what_the_loop_never_does_is_the_end(void **state)
         {"x32", call_by_the_other_table},
 #endif
     };
-    if (CONFINE_SANITIZED)
-        skip();
+    skip_if_sanitized();
     for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++) {
         const int status = status_of(deeds[i].act);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
@@ -220,8 +227,7 @@ static void limits_hold_without_the_filter_too(void **state)
 {
     (void)state;
     int status;
-    if (CONFINE_SANITIZED)
-        skip();
+    skip_if_sanitized();
     const pid_t child = fork();
     if (child == 0) {
         struct rlimit processes, core;
