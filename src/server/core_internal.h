@@ -19,7 +19,7 @@ enum {
 
     INTRODUCTIONS_EACH_MAX = 64,       /* at a time, of one party: a full room */
     UNANSWERED_MAX = 2,                /* in a row; then nobody until the next refresh */
-    SPENT_MAX = 4,                     /* of one registration on one source prefix, without a link: then one in SPENT_GAP_S */
+    SPENT_MAX = 4, /* shares of one registration on one source prefix, without a link: then one in SPENT_GAP_S */
     SPENT_SHARES_LEFT = 2,             /* these only on a prefix on which none is spent */
     FAILED_KEY = 2,                    /* those whose runs have failed come after two of every other prefix */
     SIGNAL_FRAMES_MAX = 16,            /* each way, in one introduction */
@@ -39,7 +39,7 @@ enum {
     REGISTER_PER_S = 20, /* before the cookie, burst 40; when a quarter of the strangers' places is taken, so that one
                           * prefix never gets to the half from which on everybody is sent Retry */
     CONTROL_PER_S_MIN = 1000,   /* all together: that and one for each client, 16 times what refreshes need; */
-    CONTROL_PER_S_MAX = 100000, /* below what a core does with sockets (measured: 174,000 echoes) */
+    CONTROL_PER_S_MAX = 100000, /* a third of the Registers that one core was measured to carry */
     CONTROL_FLOOR_PER_S = 200,  /* a prefix, however many others there are */
     INTRODUCTIONS_PER_S = 20,   /* burst 200; when half of the introductions' places is taken */
     RELAY_TOTAL_BYTES_PER_S = 12500000,   /* 100 Mbit/s: a small host's line */
