@@ -119,7 +119,7 @@ def latency(b):
             yield {"figure": "way through the relay at %d %% load, %s" % (load, which), "unit": "µs",
                    "rounds": [r[which + "_us"] for r in ours], "reference": "forwarder, batches of %d" % BATCH,
                    "reference_rounds": [r[which + "_us"] for r in theirs],
-                   "note": "at %.0fk datagrams/s of 200 bytes" % (sent / 1e3)}
+                   "note": "at %.0fk/s of 200 bytes, wanted %.0fk/s" % (sent / 1e3, rate / 1e3)}
 
 
 # ---- registrations ----

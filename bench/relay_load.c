@@ -24,6 +24,8 @@ enum {
     BURST = 8,                /* datagrams in one call */
     UNDER_WAY = 256 / BURST,  /* bursts at a time: a relay that takes 64 datagrams at once finds as many */
     STALL_NS = 250 * 1000000, /* nothing arrives: what is under way is lost, and the next is sent */
+    PACED_BURST = 4,          /* or this program could not keep up with the batched forwarder */
+    LATE_NS = 1000000,        /* what this program is late by more is not made up for: it would come at once */
     WARM_UP_NS = 50 * 1000000,
     PROBE_GAP_NS = 1000000, /* +- half of it */
     PROBES_MAX = 1 << 20,
@@ -204,15 +206,15 @@ static bool fetch_probe(const struct flow *f, uint32_t *ret_ns)
 
 static size_t run_paced(struct load *l, uint64_t ns, double rate, uint32_t *ret_times)
 {
-    const uint64_t began = bench_now_ns();
-    uint64_t now, probe_at = began;
+    const uint64_t until = bench_now_ns() + ns, gap = (uint64_t)(PACED_BURST * 1e9 / rate);
+    uint64_t now = bench_now_ns(), burst_at = now, probe_at = now;
     size_t times = 0;
-    uint32_t next = 1;
-    while ((now = bench_now_ns()) < began + ns) {
-        if ((double)l->datagrams_sent < rate * (double)(now - began) / 1e9) {
-            send_burst(&l->flows[next], 1);
-            l->datagrams_sent++;
-            next = next + 1 == l->count ? 1 : next + 1;
+    for (; now < until; now = bench_now_ns()) {
+        if (now >= burst_at) {
+            send_burst(&l->flows[l->next], PACED_BURST);
+            l->datagrams_sent += PACED_BURST;
+            l->next = l->next % (l->count - 1) + 1; /* 0 has the probes */
+            burst_at = now - burst_at < LATE_NS ? burst_at + gap : now + gap;
         }
         if (now >= probe_at) {
             send_probe(&l->flows[0], now);
@@ -233,8 +235,11 @@ static int by_size(const void *a, const void *b)
 static void measure_paced(struct load *l, double seconds, double rate)
 {
     static uint32_t times[PROBES_MAX];
-    for (uint32_t i = 1; i < l->count; i++)
+    for (uint32_t i = 1; i < l->count; i++) {
         count_and_drop(l->flows[i].to);
+        cut_up(&l->flows[i]);
+    }
+    l->next = 1;
     run_paced(l, WARM_UP_NS, rate, times);
     l->datagrams_sent = 0;
     const struct bench_use began = bench_use_of(l->pid);
