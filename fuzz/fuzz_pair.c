@@ -461,8 +461,9 @@ static void calm_down(void)
     for (unsigned who = 0; who < CLIENTS; who++)
         for (unsigned id = 1; id <= w->people[who].sent; id++) {
             const struct message *m = &w->people[who].messages[id];
-            FUZZ_CHECK(m->delivered <= 1 && m->failed <= 1 && m->delivered + m->failed == 1);
-            FUZZ_CHECK(m->failed == 0 || w->people[who].left > 0);
+            /* For each session that it went into: one in which only this side had been confirmed fails when it is
+             * given up, also when the one after it delivered. */
+            FUZZ_CHECK(m->delivered <= 1 && m->failed <= w->people[who].left);
             FUZZ_CHECK(m->delivered == 0 || m->shown == 1);
         }
 }
