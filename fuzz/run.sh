@@ -37,19 +37,13 @@ begin_corpus() {
     [ -n "$(ls "$folder")" ] || printf '\0' >"$folder/empty" # AFL++ wants one
 }
 
-# What `times` wrote there of the children of its shell, in seconds.
-cpu_seconds() {
-    awk 'END { gsub(/[ms]/, " "); print int($1 * 60 + $2 + $3 * 60 + $4) }' "$1"
-}
-
 run_libfuzzer() {
     local target=$1 log=build/fuzz-log/$1.libfuzzer
-    ASAN_OPTIONS=symbolize=1 nice -n 19 "build/fuzz-clang/fuzz/$target" -max_total_time="$seconds" -timeout=60 -report_slow_units=60 -rss_limit_mb=3000 \
+    ASAN_OPTIONS=symbolize=1 nice -n 19 fuzz/cpu_time.py "$log.cpu" "build/fuzz-clang/fuzz/$target" -max_total_time="$seconds" -timeout=60 -report_slow_units=60 -rss_limit_mb=3000 \
         -max_len="$(size_max_of "$target")" -dict="$(dictionary_of "$target" build/fuzz-clang)" -print_final_stats=1 \
         -artifact_prefix="build/fuzz-found/$target-" "build/fuzz-corpus/$target" >"$log" 2>&1
     local status=$?
-    times >"$log.cpu"
-    awk -v target="$target" -v status="$status" -v cpu="$(cpu_seconds "$log.cpu")" '
+    awk -v target="$target" -v status="$status" -v cpu="$(cat "$log.cpu")" '
         /cov: [0-9]/ { for (i = 1; i < NF; i++) { if ($i == "cov:") cov = $(i + 1); if ($i == "corp:") corpus = $(i + 1) } }
         /^stat::number_of_executed_units/ { runs = $2 }
         /^stat::average_exec_per_sec/ { rate = $2 }
@@ -68,10 +62,9 @@ run_afl() {
     mkdir -p build/fuzz-afl-out
     FUZZ_TARGET=$target AFL_CUSTOM_MUTATOR_LIBRARY=$PWD/build/fuzz-afl/afl_mutator.so AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
         AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_WARN_INSTABILITY=1 \
-        nice -n 19 afl-fuzz -i "build/fuzz-corpus/$target" -o "$out" -V "$seconds" -t 5000+ -m none \
+        nice -n 19 fuzz/cpu_time.py "$log.cpu" afl-fuzz -i "build/fuzz-corpus/$target" -o "$out" -V "$seconds" -t 5000+ -m none \
         -G "$(size_max_of "$target")" -x "$(dictionary_of "$target" build/fuzz-afl)" -- "build/fuzz-afl/fuzz/$target" >"$log" 2>&1
     local status=$?
-    times >"$log.cpu"
     for file in "$out"/default/crashes/id* "$out"/default/hangs/id*; do
         [ -e "$file" ] || continue
         found=$((found + 1))
@@ -89,7 +82,7 @@ run_afl() {
         tail -n 30 "$log" | sed 's/^/     | /'
         return 1
     fi
-    awk -v target="$target" -v status="$status" -v found="$found" -v cpu="$(cpu_seconds "$log.cpu")" '
+    awk -v target="$target" -v status="$status" -v found="$found" -v cpu="$(cat "$log.cpu")" '
         $1 == "execs_done" { runs = $3 }
         $1 == "execs_per_sec" { rate = $3 }
         $1 == "edges_found" { edges = $3 }
