@@ -41,7 +41,7 @@ client_ldlibs := $(call pkg_config,--libs,$(libs_wire) $(libs_loop) $(libs_clien
 test_ldlibs   := $(client_ldlibs) $(call pkg_config,--libs,$(libs_server) cmocka)
 
 ifeq ($(and $(server_ldlibs),$(client_ldlibs)),)
-ifneq ($(filter-out test fuzz fuzz-minimise coverage demo testbed testbed-down e2e e2e-full deps clean help uninstall bench,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out test fuzz fuzz-minimise coverage demo testbed testbed-down e2e e2e-full siege soak deps clean help uninstall bench,$(or $(MAKECMDGOALS),all)),)
 $(warning some libraries are missing; `make deps` installs them)
 endif
 endif
@@ -89,7 +89,7 @@ client_tests   := $(filter-out $(server_tests),$(tests))
 test_objects   := $(pure_objects) $(call objects,$(sim_src) $(net_src)) $(generated).o
 
 # ---- programs ----
-.PHONY: all lib examples tests test lint demo testbed testbed-down e2e e2e-full sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
+.PHONY: all lib examples tests test lint demo testbed testbed-down e2e e2e-full siege soak sim sim-hash sim-mutants sim-month picture format deps install uninstall clean help FORCE
 all: $(B)/p2p-server $(B)/p2p-client
 
 $(B)/p2p-server: $(server_objects) $(generated).o
@@ -175,7 +175,7 @@ $(tests): $(B)/%: $(B)/%.o $(test_objects)
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
-	@$(MAKE) --no-print-directory all lib examples tests $(B)/wan # which the demo and tests/interop want
+	@$(MAKE) --no-print-directory all lib examples tests $(B)/wan $(B)/flood # which the demo, tests/interop and tests/siege want
 	@CC='$(CC)' tests/run.sh $(B)
 
 lint: $(pure_objects)
@@ -209,6 +209,19 @@ e2e e2e-full:
 
 # ---- siege: floods, churn, a killed server; testbed/siege/README.md ----
 siege_src := $(sort $(wildcard testbed/siege/*.c))
+# TIME: seconds of each flood, or of the soak.
+siege:
+	@scripts/install-deps.sh build run testbed
+	@$(MAKE) --no-print-directory all $(B)/wan $(B)/flood
+	@P2P_BUILD=$(B) testbed/siege/siege.py $(if $(TIME),--seconds $(TIME)) --json $(B)/siege.json
+	@P2P_BUILD=$(B) testbed/siege/restart.py --json $(B)/restart.json
+	@P2P_BUILD=$(B) testbed/siege/restart.py --away 40 --json $(B)/restart-away.json
+
+soak:
+	@scripts/install-deps.sh build run
+	@$(MAKE) --no-print-directory all
+	@P2P_BUILD=$(B) testbed/siege/soak.py --seconds $(or $(TIME),1800) --json $(B)/soak.json
+
 $(B)/flood: $(call objects,$(siege_src) $(wire_src)) $(generated).o
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $^ $(server_ldlibs) $(LDLIBS)
@@ -248,7 +261,7 @@ include bench/bench.mk
 
 # ---- house ----
 format:
-	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c bench/*.c testbed/netns/*.c examples/*.c)
+	clang-format -i $(wildcard src/*/*.c tests/*.c tests/sim/*.c fuzz/*.c bench/*.c testbed/*/*.c examples/*.c)
 
 deps:
 	@scripts/install-deps.sh
@@ -277,6 +290,8 @@ help:
 	@echo 'make demo       install what is missing, build, show a chat through two NATs; NATS="symmetric linux"'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'
+	@echo 'make siege      people meet under floods, and the server is killed under them; TIME=20: seconds of each flood'
+	@echo 'make soak       people come, chat and vanish for TIME=1800 seconds: nothing is lost, nothing grows'
 	@echo 'make sim        random worlds by the number: SEED=1 SEEDS=100 or SECONDS=60, JOBS=2 (docs/simulator.md)'
 	@echo 'make fuzz       every harness of fuzz/ for TIME=20 seconds; FUZZ=codec TIME=60: one; ENGINE=afl: AFL++'
 	@echo 'make bench      the README'\''s figures, each beside a reference: BENCH=relay TIME=5 (docs/bench.md)'

@@ -21,7 +21,9 @@ from lab import Failure, Lab
 from people import BUILD, SERVER, Ledger, Person, Server
 
 BACK_S = 20.0
-PART_MAX = 0.4  # of them in any one second
+# Of them in any one second. A third has missed a refresh in 5 s and asks every half second, and who relays comes when it
+# is refused: 40 to 42 % were seen, the simulator (tests/sim/test_herd) has 45 to 50 %.
+PART_MAX = 0.6
 SAYS_EVERY_S = 0.7
 STEP_S = 0.02
 CHAT_S = 5.0    # before, and after all are known again
