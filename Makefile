@@ -207,7 +207,7 @@ e2e e2e-full:
 	@P2P_BUILD=$(B) testbed/netns/e2e.py $(if $(filter e2e-full,$@),--full) --json $(B)/$@.json --markdown $(B)/$@.md --classes $(B)/$@-classes.md
 	@$(if $(filter e2e-full,$@),cp $(B)/$@.md docs/nat-matrix.md)
 
-# ---- siege: floods, churn, a killed server; testbed/siege/README.md ----
+# ---- siege: floods, churn, a killed server ----
 siege_src := $(sort $(wildcard testbed/siege/*.c))
 # TIME: seconds of each flood, or of the soak.
 siege:

@@ -7,7 +7,7 @@
   --json FILE     the figures
 
 First it is measured how many Registers a second the server answers, 95 % of them at least; then floods of as many and of
-three times as many run while pairs of the real program come, one after the other. README.md says more. Programs are
+three times as many run while pairs of the real program come, one after the other. Programs are
 taken from P2P_BUILD (default: build). The last line is "N passed, N failed".
 """
 import argparse
