@@ -2,7 +2,7 @@
 """People come, chat and vanish, for a long time. usage: soak.py [--seconds S] [--people N] [--seed N] [--json FILE]
 
 They are in ten rooms; a third takes only the relay. Who goes says so, or is killed with -9. One stays for all of the time.
-At the end the ledger has to be right, and after 8 minutes or more the server and the one who stayed must not have grown
+At the end the ledger has to be right, and after half an hour or more the server and the one who stayed must not have grown
 since the first quarter. Programs are taken from
 P2P_BUILD. The last line is "N passed, N failed".
 """
@@ -26,7 +26,7 @@ RELAY_PART, KILLED_PART = 1 / 3, 1 / 2
 # After the first quarter. A leak of a hundredth of what one person costs the server (1.5 kB) would be more than that in
 # half an hour, in which 1,200 come.
 GROWTH_MAX_KB = 64
-JUDGED_FROM_S = 480  # a shorter run's first quarter is over before the first lease and the first sessions with dead people are
+JUDGED_FROM_S = 1800  # its first quarter is 450 s: 290 s is how long a client was seen to grow, 400 s the server
 SETTLE_S = 30.0
 # A client sets its store aside, 1 MiB and 4,096 messages, and touches it as it goes round: after so many it has.
 WARM_UP_MESSAGES = 10000
