@@ -7,11 +7,13 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
 VERSION := 0.1.0
+DATE    := 2026-11-28
 PREFIX  ?= /usr/local
 DESTDIR ?=
 LIBDIR  ?= $(PREFIX)/lib
 # Where systemd looks for what the administrator or a package (PREFIX=/usr) has installed.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+DATADIR ?= $(PREFIX)/share
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -130,6 +132,13 @@ $(B)/examples/echo: examples/echo.c $(B)/libp2p-peer.a $(B)/include/p2p.h
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(quiet)$(link) -std=c11 -fPIE $(CPPFLAGS) -Wall -Wextra -Wpedantic -Werror -I$(B)/include -o $@ $< $(B)/libp2p-peer.a $(call pkg_config,--cflags --libs,$(libs_wire)) $(LDLIBS)
+
+# ---- manual pages and completions: as they are, but for one that is made of docs/protocol.md, if lowdown is here ----
+protocol_man := $(if $(shell command -v lowdown),$(B)/p2p-protocol.7)
+$(B)/p2p-protocol.7: scripts/protocol-man.sh docs/protocol.md Makefile
+	@mkdir -p $(@D)
+	$(say) GEN $@
+	$(quiet)scripts/protocol-man.sh $(VERSION) $(DATE) >$@
 
 # Made anew each time: PREFIX may be another than last time.
 $(B)/p2p-peer.pc: src/peer/p2p-peer.pc.in FORCE
@@ -266,7 +275,7 @@ format:
 deps:
 	@scripts/install-deps.sh
 
-install: all lib
+install: all lib $(protocol_man)
 	install -D -m 755 $(B)/p2p-server $(DESTDIR)$(PREFIX)/bin/p2p-server
 	install -D -m 755 $(B)/p2p-client $(DESTDIR)$(PREFIX)/bin/p2p-client
 	install -D -m 644 $(B)/libp2p-peer.a $(DESTDIR)$(LIBDIR)/libp2p-peer.a
@@ -275,8 +284,18 @@ install: all lib
 	install -D -m 644 deploy/p2p-server.socket $(DESTDIR)$(UNITDIR)/p2p-server.socket
 	sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/p2p-server.service >$(B)/p2p-server.service
 	install -D -m 644 $(B)/p2p-server.service $(DESTDIR)$(UNITDIR)/p2p-server.service
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/man/man1 man/p2p-client.1
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/man/man8 man/p2p-server.8
+	$(if $(protocol_man),install -D -m 644 -t $(DESTDIR)$(DATADIR)/man/man7 $(protocol_man),@echo 'no lowdown here: without p2p-protocol(7), which is docs/protocol.md')
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/bash-completion/completions completions/bash/*
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/zsh/site-functions completions/zsh/*
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/fish/vendor_completions.d completions/fish/*
 
 uninstall:
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,man/man1/p2p-client.1 man/man8/p2p-server.8 man/man7/p2p-protocol.7)
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/bash-completion/completions/,$(notdir $(wildcard completions/bash/*)))
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/zsh/site-functions/,$(notdir $(wildcard completions/zsh/*)))
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/,$(notdir $(wildcard completions/fish/*)))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/p2p-server bin/p2p-client include/p2p.h)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libp2p-peer.a pkgconfig/p2p-peer.pc)
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,p2p-server.service p2p-server.socket)

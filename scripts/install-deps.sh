@@ -28,6 +28,9 @@ libcmocka-dev         module:cmocka           test    tests/test_*.c
 protobuf-compiler     command:protoc          test    scripts/check-vectors.sh
 tmux                  command:tmux            test    tests/blackbox: the console on a terminal
 valgrind              command:valgrind        test    the real binaries without instrumentation
+mandoc                command:mandoc          test    man/
+lowdown               command:lowdown         test    p2p-protocol(7), which make install leaves out without it
+bash-completion       file:/usr/share/bash-completion/bash_completion test completions/bash
 clang                 command:clang           clang   CC=clang
 libclang-rt-dev       clang-runtime           clang   CC=clang SAN=1
 clang                 command:clang           fuzz    fuzz/, make coverage
@@ -43,6 +46,7 @@ libprotobuf-dev       module:protobuf         fuzz    fuzz/google.cc
 noticed() {
     case $1 in
     command:*) command -v "${1#*:}" >/dev/null ;;
+    file:*) [ -e "${1#*:}" ] ;;
     header:*) [ -e "/usr/include/${1#*:}" ] ;;
     module:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
     clang-runtime) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null ;;

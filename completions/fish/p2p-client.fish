@@ -1,0 +1,12 @@
+complete -c p2p-client -f
+complete -c p2p-client -l keyword -x -d 'The keyword'
+complete -c p2p-client -l keyword-file -r -F -d 'A file whose first line is the keyword'
+complete -c p2p-client -l new -d 'Make a keyword and print the command for the other side'
+complete -c p2p-client -l server -x -a '(__fish_print_hostnames)' -d 'Where to meet'
+complete -c p2p-client -l name -x -d 'How others see you'
+complete -c p2p-client -l console -d 'Chat in this terminal, even if there is a display'
+complete -c p2p-client -l json -d 'Events out and commands in, a JSON object a line'
+complete -c p2p-client -l relay -x -a 'auto never only' -d 'May it go through the server'
+complete -c p2p-client -l wait -x -d 'End after so many seconds alone'
+complete -c p2p-client -l version -d 'Print the version'
+complete -c p2p-client -l help -d 'Print a summary'

@@ -1,0 +1,17 @@
+complete -c p2p-server -f
+complete -c p2p-server -l listen -x -d 'Where to listen'
+complete -c p2p-server -l alt-port -x -d 'The second port on each address'
+complete -c p2p-server -l metrics -x -d 'Metrics for Prometheus'
+complete -c p2p-server -l config -r -F -d 'Read a configuration file'
+complete -c p2p-server -l user -x -a '(__fish_complete_users)' -d 'Give up root for this user'
+complete -c p2p-server -l log-level -x -a 'error warning info debug' -d 'What to log'
+complete -c p2p-server -l log-addresses -d "Clients' addresses may be in the log"
+complete -c p2p-server -l max-clients -x -d 'How many may be registered at once'
+complete -c p2p-server -l relay-rate -x -d 'Bytes a second, for each two who are relayed'
+complete -c p2p-server -l relay-total -x -d 'Bytes a second, relayed in all'
+complete -c p2p-server -l register-rate -x -d 'Newcomers a second from one source'
+complete -c p2p-server -l control-rate -x -d 'Registrations and signals a second in all'
+complete -c p2p-server -l no-seccomp -d 'Do not limit the system calls'
+complete -c p2p-server -l check -d 'Look whether options and configuration are right'
+complete -c p2p-server -l version -d 'Print the version'
+complete -c p2p-server -l help -d 'Print a summary'
