@@ -7,7 +7,7 @@
 
 static _Noreturn void out_of_memory(void)
 {
-    fputs("p2p-client: out of memory\n", stderr);
+    fputs("p2p-client: out of memory; end other programs, or raise the limit (ulimit -v)\n", stderr);
     abort();
 }
 

@@ -102,7 +102,7 @@ static void console_event(struct view *v, const struct engine_event *event)
     else if (event->kind == EVENT_KEYWORD)
         show_keyword(k, event->text);
     else if (event->kind == EVENT_END && client_has_failed(k->client) && !people_came(&k->people))
-        say(k, "nobody came");
+        say(k, "nobody came; are the keyword and the server the same on the other side?");
     else if (people_sentence(&k->people, event, message_text(k, event->id), &line))
         say(k, line.at);
     buffer_free(&line);
@@ -124,9 +124,9 @@ static void send_text(struct console *k, const char *text, size_t size)
 {
     struct engine_command send = {.kind = COMMAND_SEND, .text = (const uint8_t *)text, .text_size = size};
     if (size > TEXT_BYTES_MAX) {
-        say(k, "not sent: a message may be 16384 bytes long");
+        say(k, "not sent: a message is at most 16384 bytes long; split it");
     } else if (!text_is_valid(send.text, size)) {
-        say(k, "not sent: this is not valid UTF-8");
+        say(k, "not sent: this is not valid UTF-8; is the terminal set to UTF-8?");
     } else if (!engine_has_room(client_engine(k->client), size)) {
         say(k, "not sent: too much is waiting to be delivered; try again later");
     } else {

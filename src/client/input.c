@@ -16,7 +16,8 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (got < 0)
-        fprintf(stderr, "p2p-client: standard input: %s\n", strerror(errno)); /* and that is its end */
+        fprintf(stderr, "p2p-client: cannot read standard input: %s; going on as if it had ended\n",
+                strerror(errno)); /* and that is its end */
     lines_filled(&in->lines, got < 0 ? 0 : (size_t)got);
     client_turn(in->client);
 }

@@ -249,9 +249,10 @@ static bool read_send(const json_t *object, struct json_command *ret, char ret_e
     ret->text = json_string_value(text);
     ret->text_size = json_string_length(text);
     if (ret->text_size > TEXT_BYTES_MAX)
-        return bad(ret_error, "the text is %zu bytes long; at most %d are allowed", ret->text_size, TEXT_BYTES_MAX);
+        return bad(ret_error, "the text is %zu bytes long; at most %d are allowed, split it", ret->text_size,
+                   TEXT_BYTES_MAX);
     if (!text_is_valid((const uint8_t *)ret->text, ret->text_size))
-        return bad(ret_error, "the text contains a NUL character");
+        return bad(ret_error, "the text contains a NUL character; leave it out, or encode what is no text");
     return true;
 }
 
@@ -265,7 +266,7 @@ static bool read_name(const json_t *object, struct json_command *ret, char ret_e
     if (ret->text_size > NAME_BYTES_MAX)
         return bad(ret_error, "the name is %zu bytes long; at most %d are allowed", ret->text_size, NAME_BYTES_MAX);
     if (!text_is_name((const uint8_t *)ret->text, ret->text_size))
-        return bad(ret_error, "the name contains a control character");
+        return bad(ret_error, "the name contains a control character; leave it out");
     return true;
 }
 
@@ -290,7 +291,7 @@ static bool read_command(const json_t *object, struct json_command *ret, char re
     if (!read_peer(object, "peer", ret, ret_error))
         return false;
     if (ret->kind == JSON_IGNORE && ret->peer == 0)
-        return bad(ret_error, "ignore needs a peer");
+        return bad(ret_error, "ignore needs a peer, the number that the event peer told");
     return true;
 }
 
@@ -301,13 +302,15 @@ bool json_command_parse(struct json_command *ret, const char *line, size_t size,
     json_t *object = json_loadb(line, size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
     ret->owner = object;
     if (object == NULL)
-        return bad(ret_error, "this line is not JSON (near byte %d)", error.position);
+        return bad(ret_error, "this line is not JSON (near byte %d); write an object a line, as {\"send\":\"hello\"}",
+                   error.position);
     if (!json_is_object(object))
-        return bad(ret_error, "this line is not a JSON object");
+        return bad(ret_error, "this line is not a JSON object; write one a line, as {\"send\":\"hello\"}");
 
     bool send = json_object_get(object, "send") != NULL, command = json_object_get(object, "command") != NULL;
     if (send == command)
-        return bad(ret_error, "give one of send and command");
+        return bad(ret_error,
+                   "an object has either send or command; write {\"send\":\"hello\"} or {\"command\":\"peers\"}");
     return send ? read_send(object, ret, ret_error) : read_command(object, ret, ret_error);
 }
 

@@ -132,8 +132,9 @@ static void answer_verify(struct json_view *j, uint32_t only)
             json_verify(&j->line, peers[i].peer, words);
     }
     if (j->line.size == 0)
-        json_event(&j->line, &(struct engine_event){
-                                 .kind = EVENT_WARNING, .code = "no-peers", .text = "there is nobody to verify"});
+        json_event(&j->line, &(struct engine_event){.kind = EVENT_WARNING,
+                                                    .code = "no-peers",
+                                                    .text = "there is nobody to verify yet; wait for the event peer"});
     flush_line(j);
 }
 
@@ -181,13 +182,13 @@ static void take_line(struct json_view *j, const struct line *line)
     struct json_command command;
     char error[JSON_ERROR_MAX];
     if (line->too_long) {
-        refuse(j, "this line is longer than 131072 bytes", 0);
+        refuse(j, "this line is longer than 131072 bytes, and was skipped; a message has 16384 at most", 0);
         return;
     }
     if (!json_command_parse(&command, line->text, line->size, error)) {
         refuse(j, error, command.id);
     } else if (command.peer != 0 && !is_present(j, command.peer)) {
-        refuse(j, "there is no such peer", command.id);
+        refuse(j, "there is no such peer here; {\"command\":\"peers\"} lists them", command.id);
     } else if (command.kind == JSON_SEND && !engine_has_room(client_engine(j->client), command.text_size)) {
         j->waiting = command;
         j->parked = true;

@@ -34,7 +34,8 @@ struct client {
     int timer_fd;
     vtime_us armed; /* when timer_fd goes off; VTIME_NEVER: disarmed */
     bool told_weak;
-    bool unfinished; /* the engine had more to do than POLL_BATCH */
+    char advice[400]; /* the last event's text, and what to do */
+    bool unfinished;  /* the engine had more to do than POLL_BATCH */
     bool quitting, ended;
     bool has_failed; /* by the engine's judgement */
     int status;
@@ -72,6 +73,15 @@ bool client_has_ended(const struct client *c)
 
 /* ---- carrying out ---- */
 
+/* The engine knows what happened, not what people could do about it. */
+static void advise(struct client *c, struct engine_event *event)
+{
+    snprintf(c->advice, sizeof c->advice, "%s: is the server's address right, is it running, and is UDP let through?",
+             event->text);
+    event->text = c->advice;
+    event->text_size = strlen(c->advice);
+}
+
 static void on_event(struct client *c, struct engine_event *event)
 {
     if (event->kind == EVENT_SERVER_LOST)
@@ -81,6 +91,8 @@ static void on_event(struct client *c, struct engine_event *event)
             return;
         c->told_weak = true;
     }
+    if (event->kind == EVENT_ERROR && strcmp(event->code, "server-unreachable") == 0)
+        advise(c, event);
     if (event->kind == EVENT_END) {
         c->has_failed = event->status != 0;
         if (event->status == 0)
@@ -214,7 +226,7 @@ static void check_output(struct client *c)
     int error = c->view->output_error(c->view);
     if (error == 0 || c->status != 0)
         return;
-    fprintf(stderr, "p2p-client: standard output: %s\n", strerror(error));
+    fprintf(stderr, "p2p-client: cannot write to standard output: %s; leaving\n", strerror(error));
     c->status = 1;
     client_quit(c);
 }
@@ -394,7 +406,7 @@ int client_run(const struct options *options, const struct keyword *keyword, vie
     c->options = options;
     c->form = keyword->form;
     if (!start_loop(c) || !start_engine(c, keyword)) {
-        fprintf(stderr, "p2p-client: cannot start: %s\n", strerror(errno));
+        fprintf(stderr, "p2p-client: cannot start: %s; are memory and open files (ulimit) too few?\n", strerror(errno));
         free(c);
         return 1;
     }

@@ -21,6 +21,12 @@ static int wrong_usage(const char *error)
     return STATUS_USAGE;
 }
 
+static int cannot_start(const char *error)
+{
+    fprintf(stderr, "p2p-client: cannot start: %s\n", error);
+    return 1;
+}
+
 /* Whoever starts us with a standard descriptor closed must not find our sockets there. */
 static void fill_standard_descriptors(void)
 {
@@ -67,7 +73,7 @@ int main(int argc, char **argv)
     if (!secret_obtain(&keyword, &options, may_ask, error))
         return wrong_usage(error);
     if (sodium_init() < 0)
-        return print("p2p-client: libsodium cannot start\n");
+        return cannot_start("libsodium finds no source of random numbers; is /dev/urandom there?");
     int status = client_run(&options, &keyword, choose_mode(&options));
     keyword_wipe(&keyword);
     return status;

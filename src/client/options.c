@@ -139,7 +139,7 @@ static bool host_split(char *host, const char *text, const char **ret_port, char
     }
     size_t size = (size_t)(end - text);
     if (size > HOST_BYTES_MAX)
-        return wrong(ret_error, "the server's name is longer than %d bytes", HOST_BYTES_MAX);
+        return wrong(ret_error, "the server's name is longer than %d bytes, which no name can be", HOST_BYTES_MAX);
     memcpy(host, text, size);
     host[size] = '\0';
     return true;
@@ -162,7 +162,10 @@ bool host_port_parse(struct host_port *ret, const char *text, char ret_error[sta
             return wrong(ret_error, "the server '%.80s' is neither a name nor an address; write HOST or HOST:PORT",
                          text);
     } else if (!addr_is_sendable(&server.numeric)) {
-        return wrong(ret_error, "the server's address '%.80s' is none that packets can be sent to", text);
+        return wrong(
+            ret_error,
+            "the server's address '%.80s' is none that packets can be sent to; give the one that clients reach it by",
+            text);
     }
     *ret = server;
     return true;
@@ -201,7 +204,8 @@ static bool take_name(struct options *o, const char *value, char ret_error[stati
 {
     size_t size = strlen(value);
     if (size > NAME_BYTES_MAX)
-        return wrong(ret_error, "--name: the name is %zu bytes long; at most %d are allowed", size, NAME_BYTES_MAX);
+        return wrong(ret_error, "--name: the name is %zu bytes long; at most %d are allowed, shorten it", size,
+                     NAME_BYTES_MAX);
     if (!text_is_name((const uint8_t *)value, size))
         return wrong(ret_error, "--name: the name must be UTF-8 without control characters");
     memcpy(o->name, value, size);
@@ -284,7 +288,7 @@ static const char *flag_name(int flag)
 static bool wrong_flag(const char *argument, char ret_error[static OPTIONS_ERROR_MAX])
 {
     if (optopt >= FLAG_KEYWORD)
-        return wrong(ret_error, "--%s takes no value", flag_name(optopt));
+        return wrong(ret_error, "--%s takes no value; leave out the '=' and what is behind it", flag_name(optopt));
     if (optopt != 0)
         return wrong(ret_error, "unknown option '-%c'; --help lists them", optopt);
 
@@ -309,7 +313,7 @@ bool options_parse(struct options *ret, int argc, char **argv, char ret_error[st
             return wrong_flag(argv[optind - 1], ret_error);
         bool separate = optarg != NULL && optarg == argv[optind - 1];
         if (flag == ':' || (separate && strncmp(optarg, "--", 2) == 0))
-            return wrong(ret_error, "--%s needs a value", flag_name(flag == ':' ? optopt : flag));
+            return wrong(ret_error, "--%s needs a value (see --help)", flag_name(flag == ':' ? optopt : flag));
         if (!take_flag(o, flag, optarg, ret_error))
             return false;
         if (o->help || o->version)

@@ -69,7 +69,7 @@ static void pipe_event(struct view *v, const struct engine_event *event)
     else if (event->kind == EVENT_KEYWORD)
         show_keyword(p, event->text);
     else if (event->kind == EVENT_END && client_has_failed(p->client) && !people_came(&p->people))
-        say(p, "nobody came");
+        say(p, "nobody came; are the keyword and the server the same on the other side?");
     else if (people_sentence(&p->people, event, what, &line))
         say(p, line.at);
     buffer_free(&line);
@@ -77,7 +77,7 @@ static void pipe_event(struct view *v, const struct engine_event *event)
 
 static void refuse(struct pipe_view *p, uint64_t number, const char *why)
 {
-    char text[120];
+    char text[160];
     snprintf(text, sizeof text, "error: line %llu was not sent: %s", (unsigned long long)number, why);
     say(p, text);
     p->refused = true;
@@ -89,11 +89,11 @@ static void send_line(struct pipe_view *p, const struct line *line)
     struct engine_command send = {
         .kind = COMMAND_SEND, .id = line->number, .text = (const uint8_t *)line->text, .text_size = line->size};
     if (line->too_long)
-        refuse(p, line->number, "it is longer than 16384 bytes");
+        refuse(p, line->number, "it is longer than 16384 bytes; split it");
     else if (memchr(line->text, '\0', line->size) != NULL)
-        refuse(p, line->number, "it contains a NUL byte");
+        refuse(p, line->number, "it contains a NUL byte; messages are text, encode what is none (base64)");
     else if (!text_is_valid(send.text, send.text_size))
-        refuse(p, line->number, "it is not valid UTF-8");
+        refuse(p, line->number, "it is not valid UTF-8; convert it (iconv), or encode what is no text (base64)");
     else
         client_command(p->client, &send);
 }

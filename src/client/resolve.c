@@ -58,7 +58,7 @@ static void *resolve(void *data)
     if (error != 0)
         snprintf(job->error, sizeof job->error, "%s", error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
     else if (job->addr_count == 0)
-        snprintf(job->error, sizeof job->error, "the name has no usable address");
+        snprintf(job->error, sizeof job->error, "it has no address that can be used");
     if (write(job->pipe, &job, sizeof job) != sizeof job) /* the reader is gone */
         free(job);
     return NULL;

@@ -49,7 +49,9 @@ static bool from_file(struct keyword *ret, const char *path, char ret_error[stat
     if (fd >= 0)
         close(fd);
     if (size < 0) {
-        snprintf(ret_error, OPTIONS_ERROR_MAX, "--keyword-file: cannot read '%.200s': %s", path, strerror(error));
+        snprintf(ret_error, OPTIONS_ERROR_MAX,
+                 "--keyword-file: cannot read '%.200s': %s; its first line is to be the keyword", path,
+                 strerror(error));
         return false;
     }
     const char *text = line;
@@ -132,7 +134,8 @@ static bool from_terminal(struct keyword *ret, int fd, char ret_error[static OPT
         size = write(fd, question, sizeof question - 1) < 0 ? -1 : read_without_echo(fd, line, sizeof line);
     } while (size < 0 && signal_seen == SIGTSTP);
     if (size < 0) {
-        snprintf(ret_error, OPTIONS_ERROR_MAX, "no keyword was typed");
+        snprintf(ret_error, OPTIONS_ERROR_MAX,
+                 "no keyword was typed; run it again, or give --keyword, --keyword-file or --new");
         return false;
     }
     if (size > 0 && line[size - 1] == '\n')

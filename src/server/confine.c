@@ -21,7 +21,7 @@ bool confine_user(const char *name)
 {
     const struct passwd *user = getpwnam(name);
     if (user == NULL) {
-        fprintf(stderr, "p2p-server: --user: there is no user '%s' any more\n", name);
+        fprintf(stderr, "p2p-server: --user: there is no user '%s' any more; create it or name another\n", name);
         return false;
     }
     const uid_t uid = user->pw_uid;
@@ -32,7 +32,7 @@ bool confine_user(const char *name)
         return false;
     }
     if (uid != 0 && (setuid(0) == 0 || getuid() != uid || geteuid() != uid)) {
-        fprintf(stderr, "p2p-server: --user: root could be had back; not starting\n");
+        fprintf(stderr, "p2p-server: --user: '%s' could become root again; name a user without privileges\n", name);
         return false;
     }
     return true;

@@ -56,8 +56,8 @@ static bool open_metrics(const struct options *o, int *ret_fd)
         return true;
     *ret_fd = tcp_listen(&at);
     if (*ret_fd < 0) {
-        fprintf(stderr, "p2p-server: --metrics: cannot listen on http %s: %s\n", addr_format(&at, text),
-                strerror(-*ret_fd));
+        fprintf(stderr, "p2p-server: --metrics: cannot listen on http %s: %s%s\n", addr_format(&at, text),
+                strerror(-*ret_fd), sockets_advice(-*ret_fd));
         return false;
     }
     log_event(LOG_LEVEL_INFO, "metrics", LOG_TEXT("listening", addr_format(&at, text)));

@@ -118,7 +118,7 @@ static bool set_yes_or_no(bool *ret, const char *name, const char *value, char *
     *ret = strcmp(value, "yes") == 0;
     if (*ret || strcmp(value, "no") == 0)
         return true;
-    return wrong(error, "%s: '%.100s' is neither yes nor no", name, value);
+    return wrong(error, "%s: '%.100s' is neither yes nor no; write one of them", name, value);
 }
 
 static bool set_log_addresses(struct options *o, const char *name, const char *value, char *error)
@@ -293,11 +293,14 @@ static bool apply_file(struct options *o, const char *path, char *error)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return wrong(error, "--config: cannot read '%.200s': %s", path, strerror(errno));
+        return wrong(error, "--config: cannot read '%.200s': %s; name a file that this user can read", path,
+                     strerror(errno));
     const bool right = apply_lines(o, file, path, error);
     const int failed = ferror(file) ? errno : 0;
     fclose(file);
-    return failed == 0 ? right : wrong(error, "--config: cannot read '%.200s': %s", path, strerror(failed));
+    return failed == 0 ? right
+                       : wrong(error, "--config: cannot read '%.200s': %s; name a file that this user can read", path,
+                               strerror(failed));
 }
 
 /* ---- the command line ---- */
@@ -332,7 +335,7 @@ static bool wrong_flag(char *error, int result, char *argv[])
     if (optopt >= FLAGS) /* a short one, perhaps in the middle of several */
         return wrong(error, "there is no option '-%c' (see --help)", optopt);
     if (optopt != 0)
-        return wrong(error, "%.100s: this option takes no value", text);
+        return wrong(error, "%.100s: this option takes no value; leave it out", text);
     return wrong(error, "there is no option '%.100s' (see --help)", text);
 }
 

@@ -20,10 +20,27 @@ static bool is_missing_family(int error)
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL || error == EPROTONOSUPPORT;
 }
 
+const char *sockets_advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; end the program that has this port, or give another";
+    case EADDRNOTAVAIL:
+        return "; give an address of this machine (ip address)";
+    case EACCES:
+        return "; ports below 1024 are for root: start as root with --user, or give another";
+    case EAFNOSUPPORT:
+        return "; this machine has no such addresses, give others";
+    default:
+        return "";
+    }
+}
+
 static bool complain(const struct addr *a, int error)
 {
     char text[ADDR_TEXT_MAX];
-    fprintf(stderr, "p2p-server: cannot listen on udp %s: %s\n", addr_format(a, text), strerror(error));
+    fprintf(stderr, "p2p-server: cannot listen on udp %s: %s%s\n", addr_format(a, text), strerror(error),
+            sockets_advice(error));
     return false;
 }
 

@@ -20,4 +20,6 @@ struct sockets {
 /* False after one line on stderr about what failed. */
 bool sockets_open(struct sockets *ret, const struct options *o);
 void sockets_close(struct sockets *s);
+/* What to do when listening failed with this errno: "; ...", or nothing. Static. */
+const char *sockets_advice(int error);
 #endif

@@ -216,6 +216,7 @@ class ServerFlag(TestCase):
         client = JsonClient(self, address, keyword=self.keyword)
         piped = PipeClient(self, address, keyword=self.keyword, name="piped")
         error = client.expect("error", timeout=20, code="server-unreachable")
+        self.assertRegex(error["text"], "is it running")
         self.assertIn(address, error["text"])
         piped.wait_stderr(re.escape(address), timeout=20)
         self.assertEqual(client.all("registered"), [])
