@@ -1,14 +1,16 @@
 /* What people type at the console, and what others make it show. Behind it is a live engine that has met the hand
  * (hand.h); the loop and the screen are made of nothing here, and the screen looks at all that is printed.
  * Input: a byte (style, width), then lines. One that begins with \x01 is said by the peer, one with \x02 is its new
- * name, any other is typed. */
+ * name, behind \x03 Tab is pressed, any other is typed. */
 #include "client/client.h"
 #include "client/output.h"
 #include "client/screen.h"
+#include "client/transcript.h"
 #include "hand.h"
 #include "shapes.h"
 #include "still.h"
 #include "wire/text.h"
+#include <errno.h>
 
 const struct fuzz_shape *fuzz_shape = &shape_console;
 
@@ -19,8 +21,7 @@ static struct view *view;
 static struct options options;
 static bool has_style, armed;
 static size_t columns;
-static void (*on_line)(void *, const char *, size_t);
-static void *on_line_data;
+static struct screen_user user;
 
 /* ---- the screen ---- */
 
@@ -57,11 +58,10 @@ void screen_print(struct screen *s, const char *text, size_t size)
     }
 }
 
-struct screen *screen_open(struct client *c, void (*line)(void *, const char *, size_t), void *data)
+struct screen *screen_open(struct client *c, const struct screen_user *made)
 {
     (void)c;
-    on_line = line;
-    on_line_data = data;
+    user = *made;
     return NULL;
 }
 
@@ -115,6 +115,26 @@ size_t output_pending(const struct output *o)
 {
     (void)o;
     return 0;
+}
+
+/* ---- /save: no files here ---- */
+
+void transcript_add(struct transcript *t, const char *entry, size_t size)
+{
+    (void)t;
+    FUZZ_CHECK(text_is_valid((const uint8_t *)entry, size));
+}
+
+int transcript_save(const struct transcript *t, const char *path)
+{
+    (void)t;
+    FUZZ_CHECK(*path != '\0');
+    return (int)strlen(path) % 3 == 0 ? 0 : strlen(path) % 3 == 1 ? EEXIST : ENOSPC;
+}
+
+void transcript_wipe(struct transcript *t)
+{
+    (void)t;
 }
 
 /* ---- the loop ---- */
@@ -195,14 +215,29 @@ static void peer_writes(const char *text, size_t size)
     peer_says(record, size + (size > 127 ? 3 : 2));
 }
 
+/* Only UTF-8 is typed. What is put in must be UTF-8, too. */
+static void asks_for_more(const char *text, size_t size)
+{
+    struct buffer before = {0}, found = {0};
+    if (!text_is_valid((const uint8_t *)text, size))
+        return;
+    buffer_add(&before, text, size);
+    user.complete(user.data, before.at, size, &found);
+    FUZZ_CHECK(text_is_valid((const uint8_t *)buffer_text(&found), found.size));
+    buffer_free(&before);
+    buffer_free(&found);
+}
+
 static void run_line(const char *text, size_t size)
 {
     if (size > 0 && text[0] == 1)
         peer_writes(text + 1, size - 1);
     else if (size > 0 && text[0] == 2)
         peer_is_called(text + 1, size - 1);
+    else if (size > 0 && text[0] == 3)
+        asks_for_more(text + 1, size - 1);
     else if (armed)
-        on_line(on_line_data, text, size);
+        user.line(user.data, text, size);
     hand_drain(h);
     hand_run(h, VTIME_MS(200));
     view->turn(view);
@@ -241,7 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size)
         run_line(text, (size_t)(stop - text));
         text = newline != NULL ? newline + 1 : end;
     }
-    on_line(on_line_data, NULL, 0);
+    user.line(user.data, NULL, 0);
     view->turn(view);
     view->close(view);
     return 0;

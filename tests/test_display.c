@@ -205,8 +205,8 @@ static void test_wrapping(void **state)
     assert_wrapped("a verylongword", 2, 10, "a \n  verylong\n  word");
     assert_wrapped("aa b ccccccccc", 2, 10, "aa b \n  cccccccc\n  c");
     assert_wrapped("words that fit", 2, 16, "words that fit");
-    assert_wrapped("aaa bbbb c", 2, 10, "aaa bbbb\n   c");
-    assert_wrapped("a b", 5, 6, "a\n   b");
+    assert_wrapped("aaa bbbb c", 2, 10, "aaa bbbb\n  c");
+    assert_wrapped("a b", 5, 6, "a\n  b");      /* the break is the space */
     assert_wrapped("abc", 2, 1, "a\n  b\n  c"); /* no screen is that narrow, but it ends */
 }
 

@@ -1,10 +1,13 @@
 /* The mode for people at a terminal. */
+#include "client/choice.h"
 #include "client/client.h"
 #include "client/display.h"
 #include "client/output.h"
 #include "client/people.h"
 #include "client/screen.h"
+#include "client/transcript.h"
 #include "wire/text.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,7 @@ struct console {
     struct client *client;
     struct screen *screen;
     struct people people;
+    struct transcript transcript;
     struct excerpt excerpts[EXCERPTS];
     uint64_t last_id;
     bool finished;
@@ -46,6 +50,27 @@ static void say(struct console *k, const char *text)
     buffer_addf(&line, "%s\n", style ? "\x1b[0m" : "");
     screen_print(k->screen, line.at, line.size);
     buffer_free(&line);
+}
+
+/* What happens to people and to messages is kept; answers to commands are not. */
+static void say_and_keep(struct console *k, const char *text)
+{
+    struct buffer entry = {0};
+    buffer_add_text(&entry, "* ");
+    display_text(&entry, text, strlen(text));
+    transcript_add(&k->transcript, entry.at, entry.size);
+    buffer_free(&entry);
+    say(k, text);
+}
+
+/* `who`: with what stands behind a name on the screen; our own lines begin as they do there. */
+static void keep_message(struct console *k, const char *who, const char *text, size_t size)
+{
+    struct buffer entry = {0};
+    buffer_add_text(&entry, who);
+    display_text(&entry, text, size);
+    transcript_add(&k->transcript, entry.at, entry.size);
+    buffer_free(&entry);
 }
 
 static size_t text_columns(const char *text)
@@ -71,6 +96,9 @@ static void show_message(struct console *k, const struct engine_event *event)
     buffer_add(&line, "\n", 1);
     screen_print(k->screen, line.at, line.size);
     output_mark(screen_output(k->screen), event->peer, event->number);
+    buffer_clear(&line);
+    buffer_addf(&line, "%s: ", name);
+    keep_message(k, line.at, event->text, event->text_size);
     buffer_free(&line);
 }
 
@@ -104,7 +132,7 @@ static void console_event(struct view *v, const struct engine_event *event)
     else if (event->kind == EVENT_END && client_has_failed(k->client) && !people_came(&k->people))
         say(k, "nobody came; are the keyword and the server the same on the other side?");
     else if (people_sentence(&k->people, event, message_text(k, event->id), &line))
-        say(k, line.at);
+        say_and_keep(k, line.at);
     buffer_free(&line);
 }
 
@@ -132,6 +160,7 @@ static void send_text(struct console *k, const char *text, size_t size)
     } else {
         send.id = ++k->last_id;
         keep_excerpt(k, send.id, text, size);
+        keep_message(k, "> ", text, size);
         client_command(k->client, &send);
     }
 }
@@ -146,6 +175,7 @@ static void command_help(struct console *k, const char *argument)
         "/verify [PEER]    four words; the same on both sides if nobody is in between",
         "/name NEW         change your name",
         "/ignore PEER      show nothing more of somebody",
+        "/save FILE        write what was said so far to a new file",
         "/stats            counters, and why each path is what it is",
         "/quit             leave now (Ctrl-C); Ctrl-D leaves when all is delivered",
     };
@@ -240,6 +270,35 @@ static void command_ignore(struct console *k, const char *argument)
         client_command(k->client, &(struct engine_command){.kind = COMMAND_IGNORE, .peer = peer});
 }
 
+/* A '~' is our home, as in a shell. */
+static void add_path(struct buffer *ret, const char *argument)
+{
+    const char *home = getenv("HOME");
+    if (argument[0] == '~' && argument[1] == '/' && home != NULL) {
+        buffer_add_text(ret, home);
+        argument++;
+    }
+    buffer_add_text(ret, argument);
+}
+
+static void command_save(struct console *k, const char *argument)
+{
+    struct buffer path = {0}, line = {0};
+    add_path(&path, argument);
+    int error = path.size == 0 ? ENOENT : transcript_save(&k->transcript, path.at);
+    if (path.size == 0)
+        buffer_add_text(&line, "what is the file to be called? /save FILE");
+    else if (error == 0)
+        buffer_addf(&line, "saved to %s, which only you can read", path.at);
+    else if (error == EEXIST)
+        buffer_addf(&line, "not saved: there is a %s already, and it stays as it is; take another name", path.at);
+    else
+        buffer_addf(&line, "not saved: cannot write %s: %s; take another place", path.at, strerror(error));
+    say(k, line.at);
+    buffer_free(&path);
+    buffer_free(&line);
+}
+
 static void command_quit(struct console *k, const char *argument)
 {
     (void)argument;
@@ -252,20 +311,68 @@ static const struct {
     void (*run)(struct console *, const char *);
 } commands[] = {
     {"help", command_help},     {"peers", command_peers}, {"stats", command_stats}, {"verify", command_verify},
-    {"ignore", command_ignore}, {"name", command_name},   {"quit", command_quit},
+    {"ignore", command_ignore}, {"name", command_name},   {"save", command_save},   {"quit", command_quit},
 };
+enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void run_command(struct console *k, const char *text)
 {
     size_t word = strcspn(text, " ");
     const char *argument = text + word + strspn(text + word, " ");
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    for (size_t i = 0; i < COMMANDS; i++) {
         if (strlen(commands[i].name) == word && memcmp(commands[i].name, text, word) == 0) {
             commands[i].run(k, argument);
             return;
         }
     }
     say(k, "there is no such command; /help lists them, and // at the beginning sends a /");
+}
+
+/* ---- Tab ---- */
+
+static void decide(struct console *k, struct choice *c, const char *behind, struct buffer *ret)
+{
+    if (c->count > 0)
+        buffer_add(ret, c->first + c->prefix_size, c->common_size - c->prefix_size);
+    if (c->count == 1)
+        buffer_add_text(ret, behind);
+    else if (c->count > 1 && c->common_size == c->prefix_size)
+        say(k, c->all.at);
+    buffer_free(&c->all);
+}
+
+static void offer_people(struct console *k, struct choice *c)
+{
+    size_t at = 0;
+    for (const char *name; (name = people_next(&k->people, &at)) != NULL;)
+        choice_offer(c, name);
+}
+
+/* Commands at the beginning, names behind /verify and /ignore, and names in a text: "ann: " at its beginning. */
+static void on_complete(void *data, const char *text, size_t size, struct buffer *ret)
+{
+    struct console *k = data;
+    const char *space = memrchr(text, ' ', size), *word = space == NULL ? text : space + 1;
+    struct choice c = {.prefix = word, .prefix_size = size - (size_t)(word - text)};
+    if (size == 0)
+        return;
+    if (text[0] == '/' && space == NULL) {
+        c.prefix++;
+        c.prefix_size--;
+        for (size_t i = 0; i < COMMANDS; i++)
+            choice_offer(&c, commands[i].name);
+        decide(k, &c, " ", ret);
+        return;
+    }
+    bool is_argument = strncmp(text, "/verify ", 8) == 0 || strncmp(text, "/ignore ", 8) == 0;
+    if (is_argument) { /* all of it: a name may have spaces */
+        c.prefix = text + 8;
+        c.prefix_size = size - 8;
+    } else if (c.prefix_size == 0) {
+        return;
+    }
+    offer_people(k, &c);
+    decide(k, &c, is_argument ? "" : space == NULL ? ": " : " ", ret);
 }
 
 static void finish(struct console *k)
@@ -344,6 +451,7 @@ static void console_close(struct view *v)
     struct console *k = (struct console *)v;
     screen_close(k->screen);
     explicit_bzero(k->excerpts, sizeof k->excerpts);
+    transcript_wipe(&k->transcript);
     free(k);
 }
 
@@ -361,6 +469,6 @@ struct view *console_create(struct client *c)
                             .status = console_status,
                             .signal = console_signal,
                             .close = console_close};
-    k->screen = screen_open(c, on_line, k);
+    k->screen = screen_open(c, &(struct screen_user){.line = on_line, .complete = on_complete, .data = k});
     return &k->view;
 }

@@ -188,8 +188,11 @@ void display_wrapped(struct buffer *ret, const char *text, size_t size, size_t c
             memcpy(p.text, "    ", 4);
             p.size = p.columns = 4;
         }
-        if (p.codepoint == ' ' && row.column == columns)
-            row.space_at = 0; /* the word before it just fits */
+        if (p.codepoint == ' ' && row.column == columns && row.column > INDENT_COLUMNS) {
+            row.space_at = 0; /* the word before it just fits, and the break is its space */
+            break_row(ret, &row);
+            continue;
+        }
         /* Twice, if the word that moves down is too long with this piece. */
         for (int i = 0; i < 2 && row.column + p.columns > columns && row.column > INDENT_COLUMNS; i++)
             break_row(ret, &row);

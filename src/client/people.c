@@ -73,6 +73,16 @@ const char *people_name(const struct people *p, uint32_t peer, char buf[static 3
     return buf;
 }
 
+const char *people_next(const struct people *p, size_t *at)
+{
+    while (*at < PEOPLE_MAX) {
+        const struct person *person = &p->all[(*at)++];
+        if (person->peer != 0 && person->present)
+            return person->name;
+    }
+    return NULL;
+}
+
 uint32_t people_find(const struct people *p, const char *text)
 {
     uint32_t found = 0;
@@ -185,8 +195,10 @@ bool people_sentence(struct people *p, const struct engine_event *event, const c
         buffer_addf(ret, "%s is now called %s", old, name);
         break;
     case EVENT_PEER_LEFT:
-        buffer_addf(ret, "%s left", name);
-        add_reason(ret, " (%s)", event->text);
+        if (event->text != NULL && strcmp(event->text, "timeout") == 0)
+            buffer_addf(ret, "%s is gone: not heard of for too long (timeout)", name);
+        else
+            buffer_addf(ret, "%s left", name);
         break;
     case EVENT_FAILED:
         buffer_addf(ret, "%s was not delivered to %s", what, name);

@@ -26,6 +26,8 @@ void people_note(struct people *p, const struct engine_event *event);
 bool people_came(const struct people *p);
 /* Never NULL: "peer N" for somebody unknown, "anybody" for 0. `buf` is used for that. */
 const char *people_name(const struct people *p, uint32_t peer, char buf[static 32]);
+/* The next one who is present behind *at (0 to begin with), as shown; NULL: no more. */
+const char *people_next(const struct people *p, size_t *at);
 /* By number or by name as shown; 0: nobody, or more than one. */
 uint32_t people_find(const struct people *p, const char *text);
 /* One line on the event without a line break, and notes it; false: nothing to say (messages, receipts). `what` names

@@ -1,8 +1,8 @@
 #include "client/screen.h"
 #include "client/buffer.h"
-#include "client/display.h"
 #include "client/input.h"
 #include "client/keys.h"
+#include "client/paste.h"
 #include "wire/text.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -17,11 +17,14 @@
 #include <termios.h>
 #include <unistd.h>
 #include <utf8proc.h>
+#include <wchar.h>
+#include <wctype.h>
 
 enum {
     HISTORY_LINES = 500,
     PARTIAL_MS = 50, /* the rest of an escape sequence comes within that, or it was the Escape key */
     CTRL_D = 4,
+    REPLACEMENT = 0xfffd,
     PROMPT_COLUMNS = 2,
     PLAIN_LINE_MAX = TEXT_BYTES_MAX,
     FLUSH_MS = 500,
@@ -30,8 +33,7 @@ enum {
 
 struct screen {
     struct client *client;
-    void (*line)(void *, const char *, size_t);
-    void *data;
+    struct screen_user user;
     struct output out;
     struct termios before;
     bool has_style, armed;
@@ -40,6 +42,8 @@ struct screen {
     HistoryW *history;
     FILE *file; /* libedit's, in front of `out` */
     struct keys keys;
+    struct paste paste;
+    bool entered, asked; /* Enter or Tab was the last key */
     struct event *readable, *partial;
 
     struct input input;
@@ -52,6 +56,8 @@ static struct termios crash_termios;
 static void on_crash(int number)
 {
     tcsetattr(STDIN_FILENO, TCSANOW, &crash_termios);
+    ssize_t put = write(STDOUT_FILENO, PASTE_STOP, sizeof PASTE_STOP - 1);
+    (void)put;
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -92,8 +98,19 @@ static int get_character(EditLine *edit, wchar_t *ret)
         errno = EAGAIN;
         return -1;
     }
+    s->entered = codepoint == '\n' || codepoint == '\r';
     *ret = (wchar_t)codepoint;
     return 1;
+}
+
+/* What it completes to is put in when libedit is out of the way again. */
+static unsigned char on_tab(EditLine *edit, wint_t key)
+{
+    struct screen *s;
+    (void)key;
+    if (el_wget(edit, EL_CLIENTDATA, &s) == 0)
+        s->asked = true;
+    return CC_NORM;
 }
 
 static bool line_is_empty(const struct screen *s)
@@ -102,20 +119,37 @@ static bool line_is_empty(const struct screen *s)
     return line->buffer == line->lastchar;
 }
 
+/* As libedit counts: ^X, \U+XXXX, and a column for what has none. */
+static size_t columns_of(wchar_t c, size_t column)
+{
+    if (c == '\t')
+        return 8 - column % 8;
+    if (c < ' ' || c == 0x7f)
+        return 2;
+    if (!iswprint((wint_t)c))
+        return c > 0xffff ? 8 : 7;
+    int width = wcwidth(c);
+    return width > 0 ? (size_t)width : 1;
+}
+
 /* The row of the cursor below the prompt's, as libedit wraps. */
 static size_t cursor_row(const struct screen *s)
 {
     const LineInfoW *line = el_wline(s->edit);
     size_t columns = screen_columns(s), column = PROMPT_COLUMNS, row = 0;
     for (const wchar_t *at = line->buffer; at < line->cursor; at++) {
-        size_t width = *at < ' ' || *at == 0x7f ? 2 : display_columns((uint32_t)*at); /* ^X */
-        if (column + width > columns) {
+        size_t width = *at == '\n' ? columns : columns_of(*at, column);
+        if (*at != '\n' && column + width > columns) {
             row++;
             column = 0;
         }
         column += width;
+        if (column >= columns) {
+            row++;
+            column = 0;
+        }
     }
-    return column >= columns ? row + 1 : row;
+    return row;
 }
 
 static void erase_line(struct screen *s)
@@ -133,14 +167,18 @@ static void redraw_line(struct screen *s)
     fflush(s->file);
 }
 
+static void add_character(struct buffer *ret, wchar_t c)
+{
+    utf8proc_uint8_t bytes[4];
+    buffer_add(ret, bytes, (size_t)utf8proc_encode_char((utf8proc_int32_t)c, bytes));
+}
+
 static void give_line(struct screen *s, const wchar_t *text, size_t size)
 {
     struct buffer line = {0};
     HistEventW event;
-    for (size_t i = 0; i < size; i++) {
-        utf8proc_uint8_t bytes[4];
-        buffer_add(&line, bytes, (size_t)utf8proc_encode_char((utf8proc_int32_t)text[i], bytes));
-    }
+    for (size_t i = 0; i < size; i++)
+        add_character(&line, text[i]);
     if (size > 0) {
         wchar_t *copy = memory_new(size + 1, sizeof *copy);
         memcpy(copy, text, size * sizeof *copy);
@@ -151,8 +189,50 @@ static void give_line(struct screen *s, const wchar_t *text, size_t size)
     el_wset(s->edit, EL_UNBUFFERED, 0);
     el_wset(s->edit, EL_UNBUFFERED, 1);
     fflush(s->file);
-    s->line(s->data, buffer_text(&line), line.size);
+    s->user.line(s->user.data, buffer_text(&line), line.size);
     buffer_free(&line);
+}
+
+static void insert(struct screen *s, const struct buffer *text)
+{
+    wchar_t *wide = memory_new(text->size + 1, sizeof *wide);
+    size_t count = 0;
+    for (size_t at = 0; at < text->size;) {
+        uint32_t codepoint;
+        size_t length = text_next((const uint8_t *)text->at + at, text->size - at, &codepoint);
+        wide[count++] = length == 0 ? REPLACEMENT : (wchar_t)codepoint;
+        at += length == 0 ? 1 : length;
+    }
+    erase_line(s);
+    el_winsertstr(s->edit, wide);
+    redraw_line(s);
+    explicit_bzero(wide, (text->size + 1) * sizeof *wide);
+    free(wide);
+}
+
+/* It waits in the line, as it is, for Enter: nobody wants to have sent what the clipboard happened to hold. */
+static void use_paste(struct screen *s)
+{
+    size_t size = s->paste.text.size;
+    if (size > TEXT_BYTES_MAX)
+        s->user.line(s->user.data, "", SIZE_MAX);
+    else if (size > 0)
+        insert(s, &s->paste.text);
+    buffer_clear(&s->paste.text);
+}
+
+static void complete(struct screen *s)
+{
+    const LineInfoW *line = el_wline(s->edit);
+    struct buffer before = {0}, found = {0};
+    for (const wchar_t *at = line->buffer; at < line->cursor; at++)
+        add_character(&before, *at);
+    s->asked = false;
+    s->user.complete(s->user.data, buffer_text(&before), before.size, &found);
+    if (found.size > 0)
+        insert(s, &found);
+    buffer_free(&before);
+    buffer_free(&found);
 }
 
 static bool next_is_end(const struct screen *s)
@@ -162,16 +242,26 @@ static bool next_is_end(const struct screen *s)
 
 static void use_keys(struct screen *s, bool even_partial)
 {
-    while (s->armed && (keys_are_whole(&s->keys) || (even_partial && keys_are_partial(&s->keys)))) {
+    while (s->armed) {
         int count = 0;
+        enum paste_step step = paste_take(&s->paste, &s->keys);
+        if (step == PASTE_DONE)
+            use_paste(s);
+        if (step == PASTE_MORE ||
+            (step == PASTE_NONE && !keys_are_whole(&s->keys) && !(even_partial && keys_are_partial(&s->keys))))
+            break;
+        if (step == PASTE_DONE)
+            continue;
         if (next_is_end(s)) {
             s->keys.start++;
-            s->line(s->data, NULL, 0);
+            s->user.line(s->user.data, NULL, 0);
             break;
         }
         const wchar_t *text = el_wgets(s->edit, &count);
-        if (text != NULL && count > 0 && (text[count - 1] == L'\n' || text[count - 1] == L'\r'))
+        if (text != NULL && count > 0 && s->entered && (text[count - 1] == L'\n' || text[count - 1] == L'\r'))
             give_line(s, text, (size_t)count - 1);
+        if (s->asked)
+            complete(s);
     }
     fflush(s->file);
 }
@@ -197,11 +287,11 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
         return;
     if (got <= 0) { /* the terminal is gone */
         screen_arm(s, false);
-        s->line(s->data, NULL, 0);
+        s->user.line(s->user.data, NULL, 0);
     } else {
         s->keys.end += (size_t)got;
         use_keys(s, false);
-        if (keys_are_partial(&s->keys))
+        if (!s->paste.open && keys_are_partial(&s->keys))
             event_add(s->partial, &wait);
         else
             event_del(s->partial);
@@ -237,9 +327,12 @@ static bool open_edit(struct screen *s)
     el_wset(s->edit, EL_SIGNAL, 0);
     el_wset(s->edit, EL_GETCFN, get_character);
     set_keys(s->edit);
+    el_wset(s->edit, EL_ADDFN, L"p2p-complete", L"Complete commands and names", on_tab);
+    el_wset(s->edit, EL_BIND, L"^I", L"p2p-complete", NULL);
     s->readable = event_new(client_base(s->client), STDIN_FILENO, EV_READ | EV_PERSIST, on_readable, s);
     s->partial = event_new(client_base(s->client), -1, 0, on_partial, s);
     el_wset(s->edit, EL_UNBUFFERED, 1);
+    fputs(PASTE_ASK, s->file);
     fflush(s->file);
     return true;
 }
@@ -248,6 +341,7 @@ static void close_edit(struct screen *s)
 {
     if (s->edit != NULL) {
         erase_line(s);
+        fputs(PASTE_STOP, s->file);
         el_wset(s->edit, EL_UNBUFFERED, 0);
         el_end(s->edit);
     }
@@ -260,6 +354,7 @@ static void close_edit(struct screen *s)
     if (s->partial != NULL)
         event_free(s->partial);
     explicit_bzero(&s->keys, sizeof s->keys);
+    buffer_free(&s->paste.text);
     s->edit = NULL;
     s->file = NULL;
 }
@@ -289,12 +384,11 @@ static void on_progress(void *data)
     client_turn(data);
 }
 
-struct screen *screen_open(struct client *c, void (*line)(void *, const char *, size_t), void *data)
+struct screen *screen_open(struct client *c, const struct screen_user *user)
 {
     struct screen *s = memory_new(1, sizeof *s);
     s->client = c;
-    s->line = line;
-    s->data = data;
+    s->user = *user;
     output_open(&s->out, STDOUT_FILENO, client_base(c), on_progress, c);
     bool dumb = terminal_is_dumb() || tcgetattr(STDIN_FILENO, &s->before) != 0;
     s->has_style = !dumb && !is_set("NO_COLOR");
@@ -357,10 +451,10 @@ static void arm_plain(struct screen *s, bool wanted)
 {
     struct line line;
     while (wanted && s->armed && input_next(&s->input, &line))
-        s->line(s->data, line.too_long ? "" : line.text, line.too_long ? SIZE_MAX : line.size);
+        s->user.line(s->user.data, line.too_long ? "" : line.text, line.too_long ? SIZE_MAX : line.size);
     if (wanted && s->armed && input_has_ended(&s->input)) {
         s->armed = false;
-        s->line(s->data, NULL, 0);
+        s->user.line(s->user.data, NULL, 0);
     }
     input_arm(&s->input, s->armed);
 }
@@ -386,6 +480,7 @@ void screen_signal(struct screen *s, int number)
     }
     if (number == SIGTSTP) {
         erase_line(s);
+        fputs(PASTE_STOP, s->file);
         fflush(s->file);
         output_flush(&s->out, FLUSH_MS);
         el_wset(s->edit, EL_PREP_TERM, 0);
@@ -396,6 +491,7 @@ void screen_signal(struct screen *s, int number)
     } else { /* somebody else may have set the terminal's modes meanwhile */
         el_wset(s->edit, EL_PREP_TERM, 0);
         el_wset(s->edit, EL_PREP_TERM, 1);
+        fputs(PASTE_ASK, s->file);
     }
     fputs("\r\x1b[J", s->file);
     redraw_line(s);

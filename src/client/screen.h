@@ -6,13 +6,22 @@
 #define CLIENT_SCREEN_H
 #include <stdbool.h>
 #include <stddef.h>
+#include "client/buffer.h"
 #include "client/client.h"
 #include "client/output.h"
 
 struct screen;
 
-/* line: one was typed. text == NULL: end of input, by Ctrl-D on an empty line or because the terminal is gone. */
-struct screen *screen_open(struct client *c, void (*line)(void *, const char *text, size_t size), void *data);
+struct screen_user {
+    /* One was typed; one that was pasted may have line breaks. text == NULL: end of input, by Ctrl-D on an empty line or
+     * because the terminal is gone. size > TEXT_BYTES_MAX: it was too long, and is not there. */
+    void (*line)(void *data, const char *text, size_t size);
+    /* Tab, behind `text`: what is to be put there goes to ret. May print. */
+    void (*complete)(void *data, const char *text, size_t size, struct buffer *ret);
+    void *data;
+};
+
+struct screen *screen_open(struct client *c, const struct screen_user *user);
 /* Puts the terminal back as it was. */
 void screen_close(struct screen *s);
 /* Whole lines, already fit for a terminal, above the one being typed. */

@@ -57,11 +57,11 @@ class TerminalClient(Process):
 class Tmux:
     """A tmux server of our own with one window; pane(command) adds a window and returns it."""
 
-    def __init__(self, test):
+    def __init__(self, test, columns=80):
         self.test = test
         self.folder = tempfile.mkdtemp(prefix="p2p-tmux-")
         self.socket = os.path.join(self.folder, "socket")
-        self.run("-f", "/dev/null", "new-session", "-d", "-s", "test", "-x", "80", "-y", "24", "cat")
+        self.run("-f", "/dev/null", "new-session", "-d", "-s", "test", "-x", str(columns), "-y", "24", "cat")
         harness.LIVE.add(self)
         test.addCleanup(self.kill)
 
@@ -83,8 +83,8 @@ class Tmux:
         command = shlex.join(["sh", "-c", script, "sh", *argv])
         return Pane(self, self.run("new-window", "-d", "-P", "-F", "#{pane_id}", command).strip())
 
-    def client(self, server, *args):
-        return self.pane(CLIENT, "--console", "--server", server.address, *args)
+    def client(self, server, *args, env=()):
+        return self.pane("env", *env, CLIENT, "--console", "--server", server.address, *args)
 
 
 class Pane:
@@ -100,6 +100,18 @@ class Pane:
 
     def key(self, name):
         self.tmux.run("send-keys", "-t", self.pane, name)
+
+    def wrapped_by_terminal(self):
+        """The rows that the terminal had to break, with what it put on the next ones."""
+        def rows(*joined):
+            out = self.tmux.run("capture-pane", "-p", *joined, "-S", "-", "-t", self.pane)
+            return [row.rstrip() for row in out.splitlines()]
+        return [row for row in rows("-J") if row not in rows()]
+
+    def paste(self, text):
+        """As a terminal does it that knows bracketed paste, if the program has asked for that."""
+        self.tmux.run("load-buffer", harness.scratch_file(self.tmux.test, text.encode()))
+        self.tmux.run("paste-buffer", "-p", "-t", self.pane)
 
     def wait(self, condition, what):
         """tmux cannot call back: it is asked again and again until the deadline."""

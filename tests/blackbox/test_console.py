@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""p2p-client --console on terminals: two people in tmux, the prompt for the keyword, nasty text, how it ends."""
+"""p2p-client --console on terminals: two people in tmux, screens of 40 and 120 columns, the prompt for the keyword, nasty text, how it ends."""
+import os
 import re
 import shutil
 import signal
+import tempfile
 import unittest
 
 import harness
@@ -87,6 +89,177 @@ class TwoTerminals(TestCase):
         self.assertNotRegex(screen, r"(?m)^spoofed")
         title = tmux.run("display-message", "-p", "-t", ann.pane, "#{pane_title}")
         self.assertNotIn("title", title)
+
+
+@unittest.skipUnless(shutil.which("tmux"), "tmux is not installed")
+class Screen(TestCase):
+    """What is on the screen, at 40 and at 120 columns."""
+
+    def chat(self, columns, *names, env=()):
+        """ann's pane, and the others by --json, all of whom have met ann."""
+        server = Server(self)
+        tmux = Tmux(self, columns)
+        ann = tmux.client(server, "--keyword", self.keyword, "--name", "ann", env=env)
+        ann.wait_screen("registered")
+        others = []
+        for i, name in enumerate(names):
+            others.append(JsonClient(self, server, keyword=self.keyword, name=name))
+            others[i].expect("peer", name="ann")
+            ann.wait_screen(r"(?m)^\* %s( \(\d\))? joined" % re.escape(name))
+        return ann, *others
+
+    def test_lines_end_at_words(self):
+        for columns in (40, 120):
+            ann, bob = self.chat(columns, "\u540d\u524d bob \U0001f600")
+            bob.say("words of some length that a narrow terminal has to break " * 3)
+            bob.say("\u540d\u524d" * 100)
+            bob.say("\U0001f600" * 100)
+            bob.say("last")
+            ann.wait_screen(r"(?m)bob.*: last$")
+            for command in ("/help", "/peers", "/stats", "/verify", "/no-such", "/ignore", "/name", "/save", "/verify x"):
+                ann.type(command)
+                ann.key("Enter")
+                ann.wait_screen(r"(?m)^> " + command)
+            ann.type("/quit")
+            ann.wait_screen(r"(?m)^> /quit")
+            self.assertEqual(ann.wrapped_by_terminal(), [])
+            self.assertNotRegex(ann.screen(), r"(?m)^   [a-z]")  # no space at the beginning of a row
+            self.assertRegex(ann.screen(), r"some length")
+
+    def test_wide_characters_while_typing(self):
+        for columns in (40, 120):
+            ann, bob = self.chat(columns, "bob")
+            text = "\u540d\u524d and \U0001f600 " * 9
+            ann.type(text)
+            bob.say("in between")
+            ann.wait_screen(r"(?m)^bob: in between$")
+            ann.wait(lambda: "> " + text[:9] in ann.screen().split("in between")[1], "what was typed below it")
+            self.assertEqual(ann.screen().count("> \u540d"), 1)
+            for _ in range(5):
+                ann.key("BSpace")
+            ann.type("end")
+            ann.key("Enter")
+            bob.expect("message", text=text[:-5] + "end")
+            bob.say("after it")
+            ann.wait_screen(r"(?m)^bob: after it$")
+
+    def test_a_paste_is_one_message_and_waits_for_enter(self):
+        for columns in (40, 120):
+            ann, bob = self.chat(columns, "bob")
+            text = "first\n\tsecond \u540d\n\n  fourth " + "x" * 150 + "\n/quit"
+            ann.type("see: ")
+            ann.paste(text + "\n")
+            ann.wait_screen(r"(?m)^/quit$")
+            bob.say("in between")
+            ann.wait_screen(r"(?s)bob: in between\s+> see: first\n +second.*\n\n  fourth")
+            self.assertEqual(ann.screen().count("see: first"), 1)
+            self.assertEqual(bob.texts(), [])
+            ann.key("Enter")
+            bob.expect("message", text="see: " + text)
+            ann.key("Up")
+            ann.wait_screen(r"(?s)> see: first.*> see: first")
+            ann.key("BSpace")
+            ann.key("Enter")
+            bob.expect("message", text="see: " + text[:-1])
+
+    def test_a_paste_that_is_too_long_is_not_sent_and_says_so(self):
+        ann, bob = self.chat(120, "bob")
+        ann.paste("y" * 20000)
+        ann.wait_screen(r"not sent: .*16384")
+        ann.type("the next one")
+        ann.key("Enter")
+        bob.expect_texts(["the next one"])
+
+    def test_tab(self):
+        ann, bob, bert, carol = self.chat(40, "bob", "bert", "carol \u540d")
+        for typed, whole in (("/pe", "/peers "), ("/ver", "/verify "), ("/ignore ca", "/ignore carol \u540d"),
+                             ("ca", "carol \u540d: "), ("hello ber", "hello bert "), ("zz", "zz")):
+            ann.type(typed)
+            ann.key("Tab")
+            ann.type("|")
+            ann.wait_screen(r"(?m)^> %s\|$" % re.escape(whole))
+            ann.key("C-u")
+        ann.type("b")
+        ann.key("Tab")
+        ann.wait_screen(r"(?m)^\* (bob  bert|bert  bob)$")
+        ann.key("C-u")
+        ann.type("/")
+        ann.key("Tab")
+        ann.wait_screen(r"(?s)\* help  peers .*quit")
+
+    def test_history_is_of_the_session_and_nothing_is_on_disk(self):
+        home = tempfile.mkdtemp(prefix="p2p-home-")
+        self.addCleanup(shutil.rmtree, home)
+        ann, bob = self.chat(80, "bob", env=["HOME=" + home])
+        for text in ("one", "two"):
+            ann.type(text)
+            ann.key("Enter")
+        bob.expect_texts(["one", "two"])
+        ann.key("Up")
+        ann.key("Up")
+        ann.type("!")
+        ann.key("Enter")
+        bob.expect_texts(["one", "two", "one!"])
+        ann.key("C-d")
+        ann.wait_status(0)
+        self.assertEqual(os.listdir(home), [])
+
+    def test_save(self):
+        home = tempfile.mkdtemp(prefix="p2p-home-")
+        self.addCleanup(shutil.rmtree, home)
+        ann, bob = self.chat(120, "bob", env=["HOME=" + home, "TZ=UTC"])
+        bob.say("hello\n\x1b[31mann")
+        ann.wait_screen("hello")
+        ann.type("hello bob")
+        ann.key("Enter")
+        bob.expect("message", text="hello bob")
+        ann.type("/save ~/chat.txt")
+        ann.key("Enter")
+        ann.wait_screen(r"\* saved to \S+/chat.txt")
+        path = os.path.join(home, "chat.txt")
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+        with open(path) as f:
+            saved = f.read()
+        when = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
+        self.assertRegex(saved, r"(?m)^%s\* bob joined$" % when)
+        self.assertRegex(saved, r"(?m)^%sbob: hello\n  <U\+001B>\[31mann\n%s> hello bob$" % (when, when))
+        self.assertNotIn(self.keyword, saved)
+        ann.type("more")
+        ann.key("Enter")
+        bob.expect("message", text="more")
+        ann.type("/save ~/chat.txt")
+        ann.key("Enter")
+        ann.wait_screen(r"not saved: there is a \S+/chat.txt already.*take another name")
+        with open(path) as f:
+            self.assertEqual(f.read(), saved)
+        for place, reason in (("/nonexistent/chat", "No such file or directory"), (home, "already"),
+                              ("/proc/chat", "No such file|not permitted|denied")):
+            ann.type("/save " + place)
+            ann.key("Enter")
+            ann.wait_screen(r"not saved: .*%s.*(%s)" % (re.escape(place), reason))
+
+    def test_the_same_name_twice(self):
+        ann, one, two = self.chat(80, "bob", "bob")
+        one.say("from one")
+        two.say("from two")
+        ann.wait_screen(r"(?m)^bob: from one$")
+        ann.wait_screen(r"(?m)^bob \(2\): from two$")
+        two.quit()
+        ann.wait_screen(r"(?m)^\* bob \(2\) left$")
+
+    def test_style_only_where_it_is_wanted(self):
+        bold = "\x1b[1m"
+        for term, env, styled in (("xterm-256color", {}, True), ("xterm-256color", {"NO_COLOR": "1"}, False),
+                                  ("xterm-256color", {"NO_COLOR": ""}, True), ("dumb", {}, False)):
+            server = Server(self)
+            ann = TerminalClient(self, server, keyword=self.keyword, name="ann", env=environment(TERM=term, **env))
+            bob = JsonClient(self, server, keyword=self.keyword, name="bob")
+            bob.expect("peer", name="ann")
+            bob.say("hello")
+            ann.wait_screen("bob(\x1b\\[0m)?: hello")
+            self.assertEqual(bold in ann.stdout.text(), styled, (term, env))
+            if term == "dumb":
+                self.assertNotIn("\x1b", ann.stdout.text())
 
 
 class Terminal(TestCase):
