@@ -154,7 +154,8 @@ static bool set_limits(void)
 bool confine_process(bool filter)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || (!CONFINE_SANITIZED && !set_limits())) {
-        fprintf(stderr, "p2p-server: cannot give up privileges: %s; not starting\n", strerror(errno));
+        fprintf(stderr, "p2p-server: cannot give up privileges: %s; does a container or a security module forbid it?\n",
+                strerror(errno));
         return false;
     }
     return CONFINE_SANITIZED || !filter || install_filter();

@@ -41,7 +41,10 @@ bool service_open(void)
         return true;
     const size_t size = strlen(name);
     if ((name[0] != '/' && name[0] != '@') || size >= sizeof at.sun_path) {
-        fprintf(stderr, "p2p-server: NOTIFY_SOCKET is '%.100s', which is neither a path nor an abstract name\n", name);
+        fprintf(stderr,
+                "p2p-server: NOTIFY_SOCKET is '%.100s', which is neither a path nor an abstract name; unset it to do "
+                "without\n",
+                name);
         return false;
     }
     memcpy(at.sun_path, name, size);
@@ -51,8 +54,9 @@ bool service_open(void)
     if (manager >= 0 &&
         connect(manager, (const struct sockaddr *)&at, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) == 0)
         return true;
-    fprintf(stderr, "p2p-server: cannot reach the service manager at NOTIFY_SOCKET '%.100s': %s\n", name,
-            strerror(errno));
+    fprintf(stderr,
+            "p2p-server: cannot reach the service manager at NOTIFY_SOCKET '%.100s': %s; unset it to do without\n",
+            name, strerror(errno));
     return false;
 }
 
