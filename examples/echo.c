@@ -140,13 +140,14 @@ int main(int argc, char **argv)
     struct p2p_config config = {.name = "echo", .name_size = 4};
     struct p2p_command meet = {.kind = P2P_COMMAND_SERVER_ADDRS, .addrs = &server, .addr_count = 1};
     struct sigaction interrupt = {.sa_handler = on_signal};
-    struct p2p *e = calloc(1, p2p_size());
+    struct p2p *e;
+    int status;
     if (argc != 3 || !p2p_addr_parse(&server, argv[1]) ||
         p2p_keyword_parse(&config.keyword, argv[2], strlen(argv[2])) != P2P_KEYWORD_OK) {
         fprintf(stderr, "usage: echo ADDR:PORT KEYWORD, as in: echo 192.0.2.1:41414 42-crab-lunar-toast\n");
         return 2;
     }
-    if (e == NULL || sodium_init() < 0 || getrandom(seed, sizeof seed, 0) != sizeof seed) {
+    if (sodium_init() < 0 || getrandom(seed, sizeof seed, 0) != sizeof seed || (e = calloc(1, p2p_size())) == NULL) {
         fprintf(stderr, "echo: no memory, or no entropy from the system\n");
         return 1;
     }
@@ -160,5 +161,8 @@ int main(int argc, char **argv)
         sockets[i].fd = -1;
     p2p_init(e, &config, seed, now());
     p2p_command(e, now(), &meet);
-    return run(e);
+    status = run(e);
+    sodium_memzero(e, p2p_size()); /* what was said is still in there */
+    free(e);
+    return status;
 }

@@ -37,17 +37,20 @@ builds() { # COMPILER... SOURCE PROGRAM
     "${@:1:$#-2}" -Wall -Wextra -Wpedantic -Werror "${sanitize[@]}" -o "${@: -1}" "${@: -2:1}" $(flags --cflags --libs --static)
 }
 
-# From C++, into a shared library: every function is wanted, and nothing else may be.
+# From C++, into a shared library (a program, under a sanitizer, which cannot be in one): every function is wanted.
 cat >"$folder/all.cc" <<END
 #include <p2p.h>
+int main() { return 0; }
 void (*const all[])() = {
 $(scripts/public-header.sh --symbols | sed 's/.* \(.*\)/    (void (*)())\1,/')
 };
 END
 shared() {
+    local kind=(-shared -fPIC -Wl,-z,text)
+    [ ${#sanitize[@]} -eq 0 ] || kind=()
     # shellcheck disable=SC2046
-    ${CXX:-g++} -std=c++11 -shared -fPIC -Wall -Wextra -Werror -Wno-cast-function-type "${sanitize[@]}" \
-        -o "$folder/all.so" "$folder/all.cc" $(flags --cflags --libs --static) -Wl,-z,text
+    ${CXX:-g++} -std=c++11 "${kind[@]}" -Wall -Wextra -Werror -Wno-cast-function-type "${sanitize[@]}" \
+        -o "$folder/all.so" "$folder/all.cc" $(flags --cflags --libs --static)
 }
 
 hides_the_rest() {

@@ -161,6 +161,12 @@ class Screen(TestCase):
             ann.key("BSpace")
             ann.key("Enter")
             bob.expect("message", text="see: " + text[:-1])
+            ann.paste("a\nb")
+            ann.wait_screen(r"(?m)^b$")
+            ann.key("BSpace")  # a line break at the end is not Enter
+            ann.type("c")
+            ann.key("Enter")
+            bob.expect("message", text="a\nc")
 
     def test_a_paste_that_is_too_long_is_not_sent_and_says_so(self):
         ann, bob = self.chat(120, "bob")
