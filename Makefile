@@ -102,6 +102,8 @@ $(B)/p2p-client: $(client_objects) $(generated).o
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $^ $(client_ldlibs) $(LDLIBS)
 
+include src/gui/gui.mk
+
 # ---- the engine as a library: one object in which nothing but the functions of p2p.h can be seen ----
 library_headers := $(addprefix src/,wire/vtime.h wire/addr.h wire/keyword.h wire/codec.h wire/limits.h wire/rng.h peer/engine.h)
 lib: $(B)/libp2p-peer.a $(B)/include/p2p.h $(B)/p2p-peer.pc
@@ -184,6 +186,7 @@ $(tests): $(B)/%: $(B)/%.o $(test_objects)
 # The libraries may only now be installed, so what pkg-config says is asked again by a second make.
 test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
+	@$(if $(filter 0,$(GUI)),:,scripts/install-deps.sh gui || echo 'going on without the window')
 	@$(MAKE) --no-print-directory all lib examples tests $(B)/wan $(B)/flood # which the demo, tests/interop and tests/siege want
 	@CC='$(CC)' tests/run.sh $(B)
 
@@ -304,7 +307,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make            build/p2p-server and build/p2p-client'
+	@echo 'make            build/p2p-server, build/p2p-client and, where GTK is, build/p2p-client-gtk (GUI=0: without)'
 	@echo 'make test       install what is missing, build, lint, run every test'
 	@echo 'make demo       install what is missing, build, show a chat through two NATs; NATS="symmetric linux"'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'

@@ -31,6 +31,17 @@ valgrind              command:valgrind        test    the real binaries without 
 mandoc                command:mandoc          test    man/
 lowdown               command:lowdown         test    p2p-protocol(7), which make install leaves out without it
 bash-completion       file:/usr/share/bash-completion/bash_completion test completions/bash
+libgtk-4-dev          module:gtk4             gui     src/gui
+libadwaita-1-dev      module:libadwaita-1     gui     src/gui
+libqrencode-dev       module:libqrencode      gui     src/gui/invite.c
+librsvg2-common       file:/usr/share/thumbnailers/librsvg.thumbnailer gui src/gui: its icon
+xvfb                  command:Xvfb            gui     tests/gui: a screen
+xdotool               command:xdotool         gui     tests/gui: a keyboard
+dbus                  command:dbus-daemon     gui     tests/gui: a session
+at-spi2-core          file:/usr/share/dbus-1/services/org.a11y.Bus.service gui tests/gui: what a screen reader sees
+python3-gi            file:/usr/lib/python3/dist-packages/gi/__init__.py gui tests/gui
+gir1.2-atspi-2.0      file:/usr/lib/*/girepository-1.0/Atspi-2.0.typelib gui tests/gui
+imagemagick           command:convert         gui     tests/gui: is it dark?
 clang                 command:clang           clang   CC=clang
 libclang-rt-dev       clang-runtime           clang   CC=clang SAN=1
 clang                 command:clang           fuzz    fuzz/, make coverage
@@ -48,6 +59,7 @@ noticed() {
     command:*) command -v "${1#*:}" >/dev/null ;;
     file:*) [ -e "${1#*:}" ] ;;
     header:*) [ -e "/usr/include/${1#*:}" ] ;;
+    file:*) compgen -G "${1#*:}" >/dev/null ;;
     module:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
     clang-runtime) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a' >/dev/null ;;
     *) echo "install-deps: bad row: $1" >&2; exit 1 ;;

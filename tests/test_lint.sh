@@ -93,6 +93,10 @@ expect "a clock's header in pure code" FAIL layers src/wire/text.h
 put src/wire/p2p.pb-c.h ''
 append src/wire/text.c '#include "p2p.pb-c.h"'
 expect "generated code outside of the codec" FAIL layers src/wire/text.c
+put src/gui/room.c '#include "peer/room.h"'
+expect "the window includes peer" FAIL layers src/gui/room.c
+put src/gui/model.h '#include <gtk/gtk.h>'
+expect "the window's model includes GTK" FAIL layers src/gui/model.h
 put src/extra/new.h '#include "wire/text.h"'
 expect "a folder without a rule" FAIL layers src/extra/new.h
 

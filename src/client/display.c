@@ -144,17 +144,27 @@ static bool next_piece(struct source *s, struct piece *ret)
     return true;
 }
 
-void display_text(struct buffer *ret, const char *text, size_t size)
+static void add_text(struct buffer *ret, const char *text, size_t size, const char *line_break)
 {
     struct source s = {.text = (const uint8_t *)text, .size = size};
     for (struct piece p; next_piece(&s, &p);) {
         if (p.codepoint == '\n')
-            buffer_add_text(ret, "\n  ");
+            buffer_add_text(ret, line_break);
         else if (p.codepoint == '\t')
             buffer_add_text(ret, "\t");
         else
             buffer_add(ret, p.text, p.size);
     }
+}
+
+void display_text(struct buffer *ret, const char *text, size_t size)
+{
+    add_text(ret, text, size, "\n  ");
+}
+
+void display_block(struct buffer *ret, const char *text, size_t size)
+{
+    add_text(ret, text, size, "\n");
 }
 
 /* A row of a wrapped text. */

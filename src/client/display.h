@@ -20,6 +20,8 @@ enum { DISPLAY_NAME_COLUMNS = 64 }; /* no valid name is cut unless it is full of
 /* Tabs are kept, a line break (LF or CR LF) becomes a line break and two spaces. Bytes that are no UTF-8 (they do
  * not arrive) become U+FFFD. */
 void display_text(struct buffer *ret, const char *text, size_t size);
+/* The same for a text with a place of its own, where nobody else's line can follow: a line break is one. */
+void display_block(struct buffer *ret, const char *text, size_t size);
 /* The same for a screen of `columns`: a tab becomes four spaces, and a long line is broken (behind a
  * space if there is one) and indented too, so that
  * no part of a text can look like a line of somebody else. `column` is where it starts. */
