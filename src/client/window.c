@@ -1,9 +1,12 @@
 #include "client/window.h"
+#include <fcntl.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WINDOW_PROGRAM "p2p-client-gtk"
@@ -41,6 +44,23 @@ static bool beside_us(char *ret, size_t cap)
     return snprintf(ret, cap, "%s/" WINDOW_PROGRAM, self) < (int)cap && access(ret, X_OK) == 0;
 }
 
+/* An installed window may lack its libraries, and a display that is named may not be there: then the terminal is
+ * what is left, so it is asked before we are gone. */
+static bool can_open(const char *program)
+{
+    char *const argv[] = {WINDOW_PROGRAM, "--probe", NULL};
+    posix_spawn_file_actions_t quiet;
+    pid_t pid;
+    int status;
+    if (posix_spawn_file_actions_init(&quiet) != 0)
+        return false;
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    bool started = posix_spawnp(&pid, program, &quiet, NULL, argv, environ) == 0;
+    posix_spawn_file_actions_destroy(&quiet);
+    return started && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static void pass_keyword(const struct options *o)
 {
     char text[KEYWORD_TYPED_MAX + 1];
@@ -58,6 +78,10 @@ void window_open(const struct options *o)
     char wait[32], name[NAME_BYTES_MAX + 1], path[PATH_MAX];
     const char *argv[16] = {WINDOW_PROGRAM};
     size_t count = 1;
+    const char *program = beside_us(path, sizeof path) ? path : WINDOW_PROGRAM; /* which is looked for in PATH */
+
+    if (!can_open(program))
+        return;
 
     snprintf(wait, sizeof wait, "%llu", (unsigned long long)o->wait_s);
     memcpy(name, o->name, o->name_size);
@@ -84,10 +108,8 @@ void window_open(const struct options *o)
     const char *before = getenv("P2P_KEYWORD");
     char *kept = before == NULL ? NULL : strdup(before);
     pass_keyword(o);
-    if (beside_us(path, sizeof path))
-        execv(path, (char *const *)argv);
-    execvp(WINDOW_PROGRAM, (char *const *)argv);
-    /* It is not there: the environment as it was. */
+    execvp(program, (char *const *)argv);
+    /* It is gone: the environment as it was. */
     if (kept != NULL)
         setenv("P2P_KEYWORD", kept, 1);
     else

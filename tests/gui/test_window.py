@@ -100,6 +100,8 @@ class Chat(WindowCase):
     def test_two_talk(self):
         w, bob = self.chat()
         w.see("Connection: Direct, same network.*", "status bar")
+        for pid in (w.pid, *children_of(w.pid)):
+            self.assertNotIn(self.keyword.encode(), secrets_of(pid))
         bob.say("hi ann", id=7)
         w.see(r"bob, \d\d:\d\d: hi ann", "list item")
         bob.expect("delivered", id=7)
@@ -122,12 +124,6 @@ class Chat(WindowCase):
         bob.quit()
         w.see("bob left, .*", "list item")
         w.see("Connection: Nobody is here at the moment")
-
-    def test_the_keyword_shows_nowhere(self):
-        w, _ = self.chat()
-        (client,) = children_of(w.pid)
-        for pid in (w.pid, client):
-            self.assertNotIn(self.keyword.encode(), secrets_of(pid))
 
     def test_the_server_goes_and_comes_back(self):
         ports = free_udp_ports(2)
@@ -156,15 +152,12 @@ class Chat(WindowCase):
         w.see(r"You, \d\d:\d\d, Delivered: a draft", "list item")
         w.see_gone(".*was ended by signal.*")
 
-    def test_foreign_text_is_made_fit_to_be_shown(self):
+    def test_foreign_text_and_names_are_made_fit_to_be_shown(self):
         w, bob = self.chat(friend="<b>bob</b>")
         bob.say("a\u202eb\x1b[1m<i>c</i>")
         w.see(r"<b>bob</b>, \d\d:\d\d: a<U\+202E>b<U\+001B>\[1m<i>c</i>", "list item")
-
-    def test_two_of_one_name_are_told_apart(self):
-        w, _ = self.chat()
-        JsonClient(self, self.server, keyword=self.keyword, name="bob").expect("registered")
-        w.see(r"bob \(2\) joined, .*", "list item")
+        JsonClient(self, self.server, keyword=self.keyword, name="<b>bob</b>").expect("registered")
+        w.see(r"<b>bob</b> \(2\) joined, .*", "list item")
 
     def test_it_is_dark_when_the_desktop_is(self):
         w, bob = self.chat()
@@ -213,10 +206,40 @@ class Chat(WindowCase):
 
 class Start(WindowCase):
     def test_the_client_becomes_the_window(self):
-        w = Window(self, DESK, argv=["sh", "-c", 'exec "$0" --name ann >/dev/null', CLIENT])
+        server = Server(self)
+        w = Window(self, DESK, argv=["sh", "-c", 'exec "$0" --name ann --server %s >/dev/null' % server.address, CLIENT],
+                   env={"P2P_KEYWORD": self.keyword})
         w.focus()
-        w.see("Meet by a keyword")
-        self.assertEqual(w.see("Your name, as others see it", "text").text(), "ann")
+        w.see("Connection: Waiting.*")
+        JsonClient(self, server, keyword=self.keyword, name="bob").expect("peer", name="ann")
+        self.assertNotIn(self.keyword.encode(), secrets_of(w.pid))
+
+    def test_a_pipe_stays_a_pipe(self):
+        status, _, errors = harness.run(self, [CLIENT, "--wait", "1", "--server", Server(self).address],
+                                        env=dict(DESK.environment(), P2P_KEYWORD=self.keyword), stdin=subprocess.PIPE)
+        self.assertEqual(status, 1)
+        self.assertIn("meeting others with the same keyword", errors)
+
+    def test_without_its_display_it_is_the_console(self):
+        env = dict(DESK.environment(), DISPLAY=":987")
+        p = harness.Process(self, ["sh", "-c", 'exec "$0" >/dev/null', CLIENT], env=env, stdin=subprocess.DEVNULL)
+        p.expect_exit(2)
+        self.assertIn("no keyword, and no terminal to ask for it", p.stderr.text())
+        status, _, errors = harness.run(self, [desktop.WINDOW], env=env)
+        self.assertEqual(status, 1)
+        self.assertIn("p2p-client --console needs none", errors)
+
+    def test_wrong_use_is_refused(self):
+        for arguments in (["--keyword"], ["--nonsense"], ["keyword"], ["--new", "--keyword-file", "x"]):
+            status, _, errors = harness.run(self, [desktop.WINDOW, *arguments], env=DESK.environment())
+            self.assertEqual((status, errors.startswith("p2p-client-gtk: ")), (2, True), arguments)
+
+
+class Programs(TestCase):
+    def test_the_client_needs_no_gtk(self):
+        needed = subprocess.run(["ldd", CLIENT], check=True, stdout=subprocess.PIPE).stdout.decode()
+        self.assertIn("libevent", needed)
+        self.assertNotRegex(needed, "libgtk|libadwaita|libglib")
 
 
 def main():
