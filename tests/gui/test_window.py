@@ -2,6 +2,7 @@
 """p2p-client-gtk as its user has it: the real window on a screen of its own, a real server, and a friend who uses
 `p2p-client --json`. usage: test_window.py [-v] [PICTURES=folder] [NAME...]"""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,6 +213,23 @@ class Start(WindowCase):
         w.focus()
         w.see("Connection: Waiting.*")
         JsonClient(self, server, keyword=self.keyword, name="bob").expect("peer", name="ann")
+        self.assertNotIn(self.keyword.encode(), secrets_of(w.pid))
+
+    def test_the_keyword_is_on_no_command_line_even_for_a_moment(self):
+        """The client wipes its own soon, so one that looks at it first stands between."""
+        folder = os.path.dirname(harness.scratch_file(self, b"", "seen"))
+        shutil.copy(desktop.WINDOW, folder)
+        with open(os.path.join(folder, "p2p-client"), "w") as f:
+            f.write('#!/bin/sh\ncat /proc/$$/cmdline /proc/$$/environ >%s/seen\nexec %s "$@"\n' % (folder, CLIENT))
+        os.chmod(os.path.join(folder, "p2p-client"), 0o755)
+        w = Window(self, DESK, argv=[os.path.join(folder, "p2p-client-gtk"), "--keyword", self.keyword, "--server",
+                                     Server(self).address])
+        w.focus()
+        w.see("Connection: Waiting.*")
+        with open(os.path.join(folder, "seen"), "rb") as f:
+            seen = f.read()
+        self.assertIn(b"--json", seen)
+        self.assertNotIn(self.keyword.encode(), seen)
         self.assertNotIn(self.keyword.encode(), secrets_of(w.pid))
 
     def test_a_pipe_stays_a_pipe(self):
