@@ -169,7 +169,7 @@ class Thing:
 
     def __init__(self, window, at):
         self.window, self.at = window, at
-        self.role = at.get_role_name()
+        self.role = window.desk.Atspi.role_get_name(at.get_role())
         self.name = at.get_name() or ""
 
     def has(self, *states):
@@ -211,20 +211,21 @@ class Window(Process):
         from gi.repository import GLib
         return GLib.Error
 
-    def _is_shown(self, at):
+    def _is_shown(self, thing):
         """GTK 4.8 tells no SHOWING of what is inside a window; what is not mapped has no size."""
-        if at.get_role() in (self.desk.Atspi.Role.APPLICATION, self.desk.Atspi.Role.FRAME):
+        if thing.role in ("application", "frame"):
             return True
-        if at.get_name() == "GtkStackPage":  # no widget, but what it holds is one
+        if thing.name == "GtkStackPage":  # no widget, but what it holds is one
             return True
-        box = self.desk.Atspi.Component.get_extents(at, self.desk.Atspi.CoordType.WINDOW)
+        box = self.desk.Atspi.Component.get_extents(thing.at, self.desk.Atspi.CoordType.WINDOW)
         return box.width > 0 and box.height > 0
 
     def _walk(self, at):
         try:
-            if not self._is_shown(at):
+            thing = Thing(self, at)
+            if not self._is_shown(thing):
                 return
-            yield Thing(self, at)
+            yield thing
             for i in range(at.get_child_count()):
                 child = at.get_child_at_index(i)
                 if child is not None:
