@@ -78,6 +78,44 @@ static void one_prefix_cannot_hold_a_room(void **state)
     rig_stop(&r);
 }
 
+/* One registration of `number`'s address; each port is another. */
+static struct rig_client from_port(uint16_t number, uint16_t port)
+{
+    struct rig_client c = rig_client(number);
+    c.addr.port = port;
+    c.token += (uint64_t)port << 32;
+    return c;
+}
+
+static void on_a_tie_who_has_more_elsewhere_gives_way(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct rig_client c[64], late = rig_client(100), later = rig_client(101), last = rig_client(102);
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < 64; i++) {
+        c[i] = rig_client(i);
+        rig_join(&r, &c[i], 42, 0);
+    }
+    struct rig_client elsewhere[] = {from_port(20, 1), from_port(40, 1), from_port(40, 2)};
+    for (uint32_t i = 0; i < 3; i++)
+        rig_join(&r, &elsewhere[i], 43 + i, 0);
+
+    rig_join(&r, &late, 42, 0);
+    assert_int_equal(rig_expect(&r, &c[40].addr, FRAME_REFUSED)->refused.proof, rig_proof(&c[40]));
+    struct rig_client as_many[] = {from_port(103, 1), rig_client(103)};
+    rig_join(&r, &as_many[0], 46, 0);
+    assert_false(rig_register(&r, &as_many[1], FORM_ROOM, 42)); /* two with this one, as has 20 */
+    assert_int_equal(rig_stat(&r, "displaced"), 1);
+    assert_true(rig_register(&r, &as_many[0], FORM_ROOM, 42)); /* who moves is not counted twice */
+    assert_true(rig_register(&r, &as_many[0], FORM_ROOM, 46));
+    assert_int_equal(rig_stat(&r, "displaced"), 2);
+    rig_join(&r, &later, 42, 0); /* into the place that is free again */
+    assert_int_equal(rig_stat(&r, "displaced"), 2);
+    assert_false(rig_register(&r, &last, FORM_ROOM, 42));
+    rig_stop(&r);
+}
+
 static void another_number_moves(void **state)
 {
     (void)state;
@@ -226,6 +264,39 @@ static void sixty_four_with_the_same_eight_bits_are_a_crowd(void **state)
     }
 }
 
+/* Each has one registration only in most of the buckets in which it is, and 42 or 43 in all. */
+static void hundreds_of_addresses_cannot_hold_the_open_form(void **state)
+{
+    (void)state;
+    enum { ADDRESSES = 384, BUCKETS = 256, BUCKET = 100 };
+    struct rig r;
+    struct rig_client ann = rig_client(500), bob = rig_client(501);
+    rig_start(&r, NULL);
+    for (uint16_t n = 0; n < BUCKETS * REGISTRATIONS_PER_ROOM_MAX; n++) {
+        struct rig_client c = from_port(n % ADDRESSES, (uint16_t)(1 + n / ADDRESSES));
+        const uint8_t prefix = (uint8_t)(n / REGISTRATIONS_PER_ROOM_MAX);
+        assert_true(rig_register_open(&r, &c, 8, prefix));
+        assert_true(rig_register_open(&r, &c, 8, prefix));
+        rig_wait(&r, VTIME_MS(1)); /* 16 s in all: none lapses */
+    }
+    assert_int_equal(rig_stat(&r, "registrations"), BUCKETS * REGISTRATIONS_PER_ROOM_MAX);
+    struct rig_client *pair[] = {&ann, &bob};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(rig_register_open(&r, pair[i], 8, BUCKET));
+        rig_stock(pair[i], 8);
+        assert_true(rig_register_open(&r, pair[i], 8, BUCKET));
+    }
+    assert_int_equal(rig_expect(&r, &ann.addr, FRAME_PEER_INFO)->peer_info.handle, bob.handle);
+    for (uint16_t n = 0; n < ADDRESSES; n++) { /* nor do they get it back */
+        struct rig_client c = from_port(n, 60000);
+        rig_register_open(&r, &c, 8, BUCKET);
+        rig_register_open(&r, &c, 8, BUCKET);
+    }
+    assert_true(rig_register_open(&r, &ann, 8, BUCKET));
+    assert_true(rig_register_open(&r, &bob, 8, BUCKET));
+    rig_stop(&r);
+}
+
 static void more_bits_move(void **state)
 {
     (void)state;
@@ -326,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_room_of_sixty_four_is_full),
         cmocka_unit_test(the_newest_of_the_largest_prefix_gives_way),
         cmocka_unit_test(one_prefix_cannot_hold_a_room),
+        cmocka_unit_test(on_a_tie_who_has_more_elsewhere_gives_way),
         cmocka_unit_test(another_number_moves),
         cmocka_unit_test(bits_wanted_follow_the_number_of_registrations),
         cmocka_unit_test(a_newcomer_learns_the_bits_at_once),
@@ -333,6 +405,7 @@ int main(void)
         cmocka_unit_test(too_few_bits_meet_nobody_until_there_are_more),
         cmocka_unit_test(for_twenty_seconds_one_bit_fewer_is_enough),
         cmocka_unit_test(sixty_four_with_the_same_eight_bits_are_a_crowd),
+        cmocka_unit_test(hundreds_of_addresses_cannot_hold_the_open_form),
         cmocka_unit_test(more_bits_move),
         cmocka_unit_test(a_new_number_is_free_short_and_kept),
         cmocka_unit_test(numbers_are_reserved_for_ten_minutes),

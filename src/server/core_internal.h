@@ -396,6 +396,8 @@ uint32_t gate_authenticate(struct server *s, const struct arrival *in, const uin
 uint32_t party_by_secret(const struct server *s, const uint8_t secret[static SECRET_BYTES]);
 uint32_t registration_by_source(const struct server *s, const struct addr *source);
 uint32_t stranger_by_source(const struct server *s, const struct addr *source);
+/* In the whole table; more when another prefix has the same hash. */
+uint32_t registrations_of_prefix(const struct server *s, const struct addr *source);
 /* A registration with p's names at w; 0 and *ret_code when there is no place for it. */
 uint32_t registration_add(struct server *s, vtime_us now, const struct party *p, const struct wish *w,
                           uint8_t *ret_code);

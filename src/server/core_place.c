@@ -94,18 +94,28 @@ static uint32_t members(const struct server *s, const struct wish *w, uint32_t e
     return count;
 }
 
-/* The newest of the source prefix with the most members; 0 when the newcomer's own is not smaller. */
-static uint32_t who_gives_way(const struct server *s, const uint32_t *ids, uint32_t count, const struct addr *newcomer)
+/* What a source prefix has here and, for a tie, in the whole table: who fills many places has few in each. */
+static uint64_t weight(uint32_t here, uint32_t everywhere)
 {
-    uint32_t most = 1, gives_way = 0;
+    return (uint64_t)here << 32 | everywhere;
+}
+
+/* The newest of the source prefix that weighs most; 0 when the newcomer's own does not weigh less. */
+static uint32_t who_gives_way(const struct server *s, const uint32_t *ids, uint32_t count, const struct addr *newcomer,
+                              bool newcomer_is_new)
+{
+    uint32_t here = 1, gives_way = 0;
     for (uint32_t i = 0; i < count; i++)
-        most += same_prefix(source_of(s, ids[i]), newcomer);
+        here += same_prefix(source_of(s, ids[i]), newcomer);
+    uint64_t most = weight(here, registrations_of_prefix(s, newcomer) + newcomer_is_new);
     for (uint32_t i = count; i-- > 0;) {
+        const struct addr *source = source_of(s, ids[i]);
         uint32_t same = 0;
         for (uint32_t k = 0; k <= i; k++)
-            same += same_prefix(source_of(s, ids[i]), source_of(s, ids[k]));
-        if (same > most) { /* seen from the newest: the first of its prefix that we meet counts them all */
-            most = same;
+            same += same_prefix(source, source_of(s, ids[k]));
+        const uint64_t all = weight(same, registrations_of_prefix(s, source));
+        if (all > most) { /* seen from the newest: the first of its prefix that we meet counts them all */
+            most = all;
             gives_way = ids[i];
         }
     }
@@ -125,7 +135,7 @@ bool place_has_room(const struct server *s, const struct wish *w, const struct a
     uint32_t count = members(s, w, except, ids);
     if (count < REGISTRATIONS_PER_ROOM_MAX)
         return true;
-    *ret_gives_way = who_gives_way(s, ids, count, source);
+    *ret_gives_way = who_gives_way(s, ids, count, source, except == 0);
     *ret_code = w->room != 0 ? REFUSED_ROOM_FULL : REFUSED_CROWDED;
     return *ret_gives_way != 0;
 }

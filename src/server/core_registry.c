@@ -61,6 +61,11 @@ static uint32_t *prefix_count(const struct server *s, const struct addr *source)
     return &s->t.prefix_counts[server_hash_prefix(s, source, 0) & s->t.prefix_mask];
 }
 
+uint32_t registrations_of_prefix(const struct server *s, const struct addr *source)
+{
+    return *prefix_count(s, source);
+}
+
 /* Shares of a prefix bite only when the table is over half full: many are behind one address. */
 static bool table_has_room(const struct server *s, const struct addr *source)
 {
@@ -72,7 +77,7 @@ static bool table_has_room(const struct server *s, const struct addr *source)
     uint32_t share = t->max / PREFIX_SHARE_PART;
     if (share < PREFIX_SHARE_MIN)
         share = PREFIX_SHARE_MIN;
-    return *prefix_count(s, source) < share;
+    return registrations_of_prefix(s, source) < share;
 }
 
 static void index_source(struct server *s, uint32_t id)
