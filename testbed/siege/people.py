@@ -2,6 +2,7 @@
 
 Inside private.sh: who uses this has a network of its own, of which only the loopback is used.
 """
+import collections
 import json
 import os
 import re
@@ -28,9 +29,24 @@ def enter_private():
         subprocess.run(command, check=True)
 
 
-def resident_kb(program):
-    with open("/proc/%d/status" % program.child.pid) as file:
-        return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+Mapping = collections.namedtuple("Mapping", "is_anonymous size_kb rss_kb own_kb")
+
+
+def mappings(program):
+    """own: pages that are not a file's, resident or swapped."""
+    with open("/proc/%d/smaps" % program.child.pid) as file:
+        text = file.read()
+    for entry in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.M)[1:]:
+        kb = {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB$", entry, re.M)}
+        has_name = len(entry.split("\n", 1)[0].split()) > 5
+        yield Mapping(not has_name, kb["Size"], kb["Rss"], kb["Anonymous"] + kb["Swap"])
+
+
+def memory(program):
+    """(The largest mapping that is nothing but memory: its block, with some kB of a neighbour; kB of its own outside that)"""
+    found = list(mappings(program))
+    block = max((m for m in found if m.is_anonymous), key=lambda m: m.size_kb)
+    return block, sum(m.own_kb for m in found) - block.own_kb
 
 
 def open_files(program):
