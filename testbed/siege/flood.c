@@ -3,7 +3,8 @@
  *   KIND    spoofed   each from a source of its own, which hears nothing
  *           real      from sources that answer: each gets a registration, and later comes anew
  *   SERVER  ADDR:PORT, at the other end of the cable that INTERFACE is
- *   AIM     rooms (each another), open, or the number of a room
+ *   AIM     rooms (each another), open, the number of a room, or places: of the open form, each bucket with 64 in a
+ *           row, who bring no shares and so take nothing but the places
  *   RATE    of padded Registers a second; SECONDS
  * Sources are 384 IPv4 addresses with random ports, or 2^87 IPv6 addresses (real: 50,000 sources). Prints one JSON
  * object. */
@@ -38,6 +39,7 @@ struct flood {
     bool real;
     bool v6;
     uint8_t form;
+    bool places_only;
     uint32_t room; /* 0: each another */
     uint32_t addresses;
     struct rng rng;
@@ -106,14 +108,14 @@ static void fill(struct flood *f, struct frame_register *r, uint32_t of, uint32_
 {
     r->token = rng_token(&f->rng);
     r->form = f->form;
-    r->share_count = SHARES_MAX;
+    r->share_count = f->places_only ? 0 : SHARES_MAX;
     if (f->form == FORM_ROOM)
         r->room = f->room != 0 ? f->room : 1 + of * 19 % ROOM_NUMBER_MAX; /* 19: 50,000 people over all numbers */
     if (f->form == FORM_OPEN) { /* all of the bits at once, so that nobody has to be asked for more */
         r->prefix_bits = PREFIX_BITS_MAX;
-        r->prefix = (uint8_t)of;
+        r->prefix = (uint8_t)(f->places_only ? of / REGISTRATIONS_PER_ROOM_MAX : of);
     }
-    for (uint32_t i = 0; i < SHARES_MAX; i++) {
+    for (uint32_t i = 0; i < r->share_count; i++) {
         memcpy(r->shares[i].point, f->points[((of + turn) * SHARES_MAX + i) % POINTS], 32);
         rng_bytes(&f->rng, r->shares[i].commitment, 32);
     }
@@ -257,9 +259,10 @@ static uint32_t number(const char *what, const char *text, uint32_t max)
 
 static void aim(struct flood *f, const char *text)
 {
-    f->form = strcmp(text, "open") == 0 ? FORM_OPEN : FORM_ROOM;
+    f->places_only = strcmp(text, "places") == 0;
+    f->form = f->places_only || strcmp(text, "open") == 0 ? FORM_OPEN : FORM_ROOM;
     if (f->form == FORM_ROOM && strcmp(text, "rooms") != 0)
-        f->room = number("AIM is rooms, open or a room; a room", text, ROOM_NUMBER_MAX);
+        f->room = number("AIM is rooms, open, places or a room; a room", text, ROOM_NUMBER_MAX);
 }
 
 int main(int argc, char **argv)
@@ -268,7 +271,7 @@ int main(int argc, char **argv)
     struct addr server;
     uint8_t seed[RNG_SEED_BYTES];
     if (argc != 7 && argc != 8) {
-        fputs("usage: flood spoofed|real INTERFACE SERVER rooms|open|ROOM RATE SECONDS [ADDRESSES]\n", stderr);
+        fputs("usage: flood spoofed|real INTERFACE SERVER rooms|open|places|ROOM RATE SECONDS [ADDRESSES]\n", stderr);
         return 2;
     }
     f.real = strcmp(argv[1], "real") == 0;

@@ -44,8 +44,11 @@ USUAL_MAX_S = 2.0         # without a flood: 0.2 s are usual, on a busy machine 
 RESIDENT_MAX_KB = 64 << 10  # docs/operating.md: 56 MB of tables, 5 of everything else
 GROWTH_MAX_KB = 256       # by floods after the first of their kind: a program's own noise, and no row of a table more
 LEASE_S = 60
-# A few addresses cannot take the 64 places of a room, or of 8 bits of the open form, from others; 64 can, whoever they are.
-BOTS = {"rooms": 384, "open": 16, ROOM: 16}
+# A few addresses cannot take the 64 places of a room from others; 64 that are nowhere else can, whoever they are. In the
+# open form 384 can have all places of all 256 buckets, but not keep them. With shares they take all places for
+# introductions, which last 30 s: when half of the 16,448 are taken each still gets 200 and 20 a second.
+BOTS = {"rooms": 384, "open": 16, "places": 384, ROOM: 16}
+OPEN = ("open", "places")
 
 THIEF = """import time
 while True:
@@ -181,7 +184,7 @@ class Siege:
     def pair(self, family, aim, within_s=BOUNDS[-1][1]):
         """Seconds until both have read what the other had typed; None: not within so many."""
         self.pairs += 1
-        self.lab.keyword = "open sesame %d" % self.pairs if aim == "open" else "%d-crab-lunar-toast" % ROOM
+        self.lab.keyword = "open sesame %d" % self.pairs if aim in OPEN else "%d-crab-lunar-toast" % ROOM
         self.lab.server_name = SERVER[family]
         began = time.monotonic()
         people = [Client(self.lab, name, "typed by " + name) for name in ("ann", "bob")]
@@ -262,12 +265,12 @@ def wait_until_drained(siege, report, name):
 def run(siege, report, options):
     families = ("v4",) if options.short else ("v4", "v6")
     kinds = ("spoofed",) if options.short else ("spoofed", "real")
-    aims = (ROOM,) if options.short else ("rooms", ROOM, "open")
+    aims = (ROOM,) if options.short else ("rooms", ROOM, *OPEN)
     for family in families:
         usual(siege, report, family + " before", family)
         for kind in kinds:
             wanted = [(aim, times) for aim in aims for times in (1, 3)
-                      if options.floods in "%s %s %s x%d" % (family, kind, aim, times)]
+                      if (kind, aim) != ("spoofed", "places") and options.floods in "%s %s %s x%d" % (family, kind, aim, times)]
             if not wanted:
                 continue
             capacity = siege.capacity(kind, family)
