@@ -493,9 +493,42 @@ static void who_waits_for_its_turn_may_go(void **state)
     }
 }
 
+/* A flood of introductions keeps nobody apart: in a full table the oldest gives way, once its two have had a second. */
+static void in_a_full_table_the_oldest_gives_way(void **state)
+{
+    (void)state;
+    const struct server_config config = {.introductions_max = 2};
+    struct rig r;
+    struct rig_client c[6];
+    rig_start(&r, &config);
+    for (uint16_t i = 0; i < 6; i++) {
+        c[i] = rig_client(i);
+        rig_join(&r, &c[i], 42 + i / 2, SHARES_MAX);
+    }
+    assert_int_equal(rig_stat(&r, "introduced"), 2);
+    assert_int_equal(rig_stat(&r, "introductions_full"), 2); /* before its echo and after */
+
+    rig_wait(&r, INTRODUCTION_MIN_US);
+    refresh(&r, &c[5], 44);
+    assert_int_equal(rig_stat(&r, "introduced"), 3);
+    assert_int_equal(rig_stat(&r, "introductions_cut"), 1);
+    server_check(r.server, r.now);
+    both_answer(&r, &c[4], &c[5], 0, 0);
+    const uint64_t dropped = rig_stat(&r, "signals_dropped");
+    rig_signal(&r, &c[0], c[1].handle, c[0].shares[0].point, envelope, sizeof envelope);
+    assert_int_equal(rig_stat(&r, "signals_dropped"), dropped + 1);
+
+    /* The two who gave way are not held to be strangers. */
+    refresh(&r, &c[1], 42);
+    assert_int_equal(rig_stat(&r, "introduced"), 4);
+    server_check(r.server, r.now);
+    rig_stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(in_a_full_table_the_oldest_gives_way),
         cmocka_unit_test(peer_info_is_repeated_to_who_has_not_answered),
         cmocka_unit_test(each_introduction_takes_one_share_of_each),
         cmocka_unit_test(a_used_share_is_not_restocked),

@@ -226,6 +226,7 @@ static const char *const happened[] = {"introduced",
 
                                        "introductions_linked",
                                        "introductions_full",
+                                       "introductions_cut",
                                        "retries",
                                        "lapsed",
                                        "refused_unknown",
@@ -243,7 +244,7 @@ static void run(uint32_t seed, uint32_t steps)
 {
     static struct world w;
     const struct server_config config = {
-        .registrations_max = 24, .unvalidated_max = 16, .introductions_max = 20, .links_max = 10};
+        .registrations_max = 24, .unvalidated_max = 16, .introductions_max = 8, .links_max = 10};
     uint8_t dice[RNG_SEED_BYTES] = {0};
     memcpy(dice, &seed, sizeof seed);
     memset(&w, 0, sizeof w);

@@ -117,7 +117,10 @@ static int divide_by_size(int fd, uint16_t size)
         BPF_STMT(BPF_RET | BPF_K, 1),
         BPF_STMT(BPF_RET | BPF_K, 0),
     };
-    const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    struct sock_fprog program;
+    memset(&program, 0, sizeof program); /* its padding goes to the kernel, too */
+    program.len = sizeof code / sizeof code[0];
+    program.filter = code;
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 

@@ -56,6 +56,7 @@ enum {
 #define SPENT_GAP_S       30U /* as shares are replaced in the open form */
 #define LOST_GAP_S       30U         /* between the introductions of two whose runs are lost, from the third on; */
 #define LOST_GAP_MAX_S   3600U       /* times 4 each time: 28 shares on the first day where none ever succeeds */
+#define INTRODUCTION_MIN_US VTIME_S(1) /* in a full table: two envelopes each way over the longest paths there are */
 #define UNANSWERED_US    VTIME_S(1)  /* after the last PeerInfo */
 
 /* ---- core_table.c: rows, lists, hash chains ---- */
@@ -244,6 +245,7 @@ enum server_count {
     COUNT_INTRODUCED,
     COUNT_INTRODUCTIONS_LINKED,
     COUNT_INTRODUCTIONS_FULL,
+    COUNT_INTRODUCTIONS_CUT,
     COUNT_SIGNALS,
     COUNT_SIGNALS_DROPPED,
     COUNT_LINKED,

@@ -87,9 +87,50 @@ static void enter_stage(struct server *s, uint32_t introduction, uint8_t stage, 
     list_append(&s->t.introductions, STAGE, &s->stages[stage], introduction);
 }
 
+static void detach(struct server *s, uint32_t introduction, uint32_t party)
+{
+    struct party *p = party_at(s, party);
+    uint32_t *at = &p->introductions;
+    while (*at != introduction) {
+        struct introduction *i = introduction_at(s, *at);
+        at = &i->side[introduction_side_of(i, party)].next;
+    }
+    *at = introduction_next(s, introduction, party);
+    p->introduction_count--;
+}
+
+static void drop(struct server *s, uint32_t introduction)
+{
+    struct introduction *i = introduction_at(s, introduction);
+    for (int side = 0; side < 2; side++)
+        if (i->side[side].party != 0)
+            detach(s, introduction, i->side[side].party);
+    table_give(&s->t.introductions, introduction);
+}
+
+/* When the table is full, those in it came faster than anybody needs: the oldest gives way, if its two have had the
+ * time to meet. Nothing is remembered of it, since nobody was silent and nobody has failed. */
+static bool make_room(struct server *s, vtime_us now)
+{
+    for (int stage = STAGE_END; stage >= 0; stage--) {
+        const uint32_t oldest = s->stages[stage].head;
+        if (oldest == 0)
+            continue;
+        if (now - introduction_at(s, oldest)->began < INTRODUCTION_MIN_US)
+            return false;
+        s->counts[COUNT_INTRODUCTIONS_CUT]++;
+        list_remove(&s->t.introductions, STAGE, &s->stages[stage], oldest);
+        drop(s, oldest);
+        return true;
+    }
+    return false;
+}
+
 static bool begin(struct server *s, vtime_us now, uint32_t newcomer, uint32_t waiter)
 {
     uint32_t id = table_take(&s->t.introductions);
+    if (id == 0 && make_room(s, now))
+        id = table_take(&s->t.introductions);
     if (id == 0) {
         s->counts[COUNT_INTRODUCTIONS_FULL]++;
         return false;
@@ -294,18 +335,6 @@ static void count_unanswered(struct server *s, const struct introduction *i)
     }
 }
 
-static void detach(struct server *s, uint32_t introduction, uint32_t party)
-{
-    struct party *p = party_at(s, party);
-    uint32_t *at = &p->introductions;
-    while (*at != introduction) {
-        struct introduction *i = introduction_at(s, *at);
-        at = &i->side[introduction_side_of(i, party)].next;
-    }
-    *at = introduction_next(s, introduction, party);
-    p->introduction_count--;
-}
-
 static void remember(struct server *s, vtime_us now, const struct introduction *i)
 {
     const uint32_t a = i->side[0].party, b = i->side[1].party;
@@ -320,13 +349,10 @@ static void remember(struct server *s, vtime_us now, const struct introduction *
 
 static void end(struct server *s, vtime_us now, uint32_t introduction)
 {
-    struct introduction *i = introduction_at(s, introduction);
+    const struct introduction *i = introduction_at(s, introduction);
     if (!i->linked)
         remember(s, now, i);
-    for (int side = 0; side < 2; side++)
-        if (i->side[side].party != 0)
-            detach(s, introduction, i->side[side].party);
-    table_give(&s->t.introductions, introduction);
+    drop(s, introduction);
 }
 
 static void step(struct server *s, vtime_us now, uint32_t introduction)

@@ -24,6 +24,7 @@ static const char *const count_names[COUNTS] = {
     [COUNT_INTRODUCED] = "introduced",
     [COUNT_INTRODUCTIONS_LINKED] = "introductions_linked",
     [COUNT_INTRODUCTIONS_FULL] = "introductions_full",
+    [COUNT_INTRODUCTIONS_CUT] = "introductions_cut",
     [COUNT_SIGNALS] = "signals",
     [COUNT_SIGNALS_DROPPED] = "signals_dropped",
     [COUNT_LINKED] = "linked",

@@ -75,6 +75,7 @@ const struct metric metrics_table[] = {
     COUNTERS("dropped", NULL, "reason", "unpaid", "ledger_refused"),
     COUNTERS("dropped", NULL, "reason", "probe", "probes_dropped"),
     COUNTERS("dropped", NULL, "reason", "introductions_full", "introductions_full"),
+    COUNTERS("dropped", NULL, "reason", "introductions_cut", "introductions_cut"),
     COUNTERS("dropped", NULL, "reason", "signal", "signals_dropped"),
     COUNTERS("dropped", NULL, "reason", "relay_quota", "relay_over_quota"),
     COUNTERS("dropped", NULL, "reason", "relay_part", "dropped_relay_over_part"),

@@ -45,8 +45,8 @@ RESIDENT_MAX_KB = 64 << 10  # docs/operating.md: 56 MB of tables, 5 of everythin
 GROWTH_MAX_KB = 256       # by floods after the first of their kind: a program's own noise, and no row of a table more
 LEASE_S = 60
 # A few addresses cannot take the 64 places of a room from others; 64 that are nowhere else can, whoever they are. In the
-# open form 384 can have all places of all 256 buckets, but not keep them. With shares they take all places for
-# introductions, which last 30 s: when half of the 16,448 are taken each still gets 200 and 20 a second.
+# open form 384 can have all places of all 256 buckets, but not keep them. With shares they are strangers like others, on
+# whom a pair spends its own, eight at a refresh: a numbered room is for those who do not want that.
 BOTS = {"rooms": 384, "open": 16, "places": 384, ROOM: 16}
 OPEN = ("open", "places")
 

@@ -235,7 +235,7 @@ class Screen(TestCase):
         bob.expect("message", text="more")
         ann.type("/save ~/chat.txt")
         ann.key("Enter")
-        ann.wait_screen(r"not saved: there is a \S+/chat.txt already.*take another name")
+        ann.wait_screen(r"(?s)not saved: there is a \S+/chat.txt\s+already.*take\s+another\s+name")
         with open(path) as f:
             self.assertEqual(f.read(), saved)
         for place, reason in (("/nonexistent/chat", "No such file or directory"), (home, "already"),

@@ -224,7 +224,7 @@ class Where(TestCase):
             at = "127.0.0.1:%d" % taken.getsockname()[1]
             status, out, err = run(self, [SERVER, "--listen", "127.0.0.1:0", "--metrics", at])
         self.assertEqual((status, out), (1, ""))
-        self.assertRegex(err, r"^p2p-server: --metrics: [^\n]*%s[^\n]*in use\n$" % re.escape(at))
+        self.assertRegex(err, r"^p2p-server: --metrics: [^\n]*%s[^\n]*in use; [^\n]+\n$" % re.escape(at))
 
     def test_without_the_option_there_is_no_tcp_socket(self):
         for server, count in ((Server(self), 0), (MetricsServer(self), 1)):
