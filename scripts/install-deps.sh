@@ -57,7 +57,6 @@ libprotobuf-dev       module:protobuf         fuzz    fuzz/google.cc
 noticed() {
     case $1 in
     command:*) command -v "${1#*:}" >/dev/null ;;
-    file:*) [ -e "${1#*:}" ] ;;
     header:*) [ -e "/usr/include/${1#*:}" ] ;;
     file:*) compgen -G "${1#*:}" >/dev/null ;;
     module:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
