@@ -42,7 +42,7 @@ refuses() { # PROGRAM ARGUMENT...: status 1 or 2, and a reason
 }
 
 # relay 2 (3 with coturn), latency 4, register 3, memory 4, frames 10, client 2
-rows=25
+rows=26
 PATH=$PATH:/usr/sbin
 ! command -v turnserver >/dev/null || rows=$((rows + 1))
 check "a short run" python3 bench/run.py "$build" --short --json "$scratch/bench.json"

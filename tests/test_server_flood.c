@@ -190,9 +190,31 @@ static void two_friends_meet_in_a_flooded_bucket(void **state)
     friends_meet(IN_BUCKET, 1);
 }
 
+/* An office: all behind one address, each with a keyword of his own. As long as they are few everybody is tried at
+ * once. */
+static void strangers_of_one_address_are_all_tried_where_they_are_few(void **state)
+{
+    (void)state;
+    for (int v6 = 0; v6 < 2; v6++) {
+        struct rig r;
+        struct rig_client c[7];
+        uint64_t pairs = 0;
+        rig_start(&r, NULL);
+        for (uint16_t i = 0; i < 7; pairs += i++) {
+            c[i] = flooder(i, v6 != 0);
+            rig_stock(&c[i], SHARES_MAX);
+            assert_true(rig_register_open(&r, &c[i], 0, 0));
+            assert_true(rig_register_open(&r, &c[i], 0, 0));
+        }
+        assert_int_equal(rig_stat(&r, "introduced"), pairs);
+        rig_stop(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strangers_of_one_address_are_all_tried_where_they_are_few),
         cmocka_unit_test(two_friends_meet_in_a_flooded_room),
         cmocka_unit_test(two_friends_meet_in_a_flooded_bucket),
     };

@@ -20,7 +20,9 @@ enum {
     INTRODUCTIONS_EACH_MAX = 64,       /* at a time, of one party: a full room */
     UNANSWERED_MAX = 2,                /* in a row; then nobody until the next refresh */
     SPENT_MAX = 4, /* shares of one registration on one source prefix, without a link: then one in SPENT_GAP_S */
+    FEW = 16,              /* in a room or bucket, with whom two stocks are enough: there that does not count */
     SPENT_SHARES_LEFT = 2,             /* these only on a prefix on which none is spent */
+    SPENT_KEY = 1000, /* where it counts they come after everybody else */
     FAILED_KEY = 2,                    /* those whose runs have failed come after two of every other prefix */
     SIGNAL_FRAMES_MAX = 16,            /* each way, in one introduction */
     SIGNAL_BYTES_TOTAL_MAX = 8192,     /* the same */

@@ -176,8 +176,12 @@ static bool may_spend(const struct server *s, vtime_us now, uint32_t a, uint32_t
 
 static bool may_meet_now(struct server *s, vtime_us now, uint32_t a, uint32_t b)
 {
-    return may_meet(s, now, a, b) && may_spend(s, now, a, b) && may_spend(s, now, b, a) &&
-           !failed_must_wait(s, now, is_newer(s, a, b) ? a : b);
+    return may_meet(s, now, a, b) && !failed_must_wait(s, now, is_newer(s, a, b) ? a : b);
+}
+
+static bool both_may_spend(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
+{
+    return may_spend(s, now, a, b) && may_spend(s, now, b, a);
 }
 
 static bool meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
@@ -218,21 +222,27 @@ static uint32_t key_of(const struct server *s, vtime_us now, struct choices *c, 
 {
     const struct addr *source = source_of(s, other);
     uint8_t *seen = &c->of_prefix[server_hash_prefix(s, source, 0) % sizeof c->of_prefix];
-    const uint32_t key = *seen + spent_on(s, now, id, source) + (failed_is_known(s, now, other) ? FAILED_KEY : 0);
+    const uint32_t key = *seen + spent_on(s, now, id, source) + (failed_is_known(s, now, other) ? FAILED_KEY : 0) +
+                         (both_may_spend(s, now, id, other) ? 0 : SPENT_KEY);
     *seen = (uint8_t)(*seen + (*seen < UINT8_MAX));
     return key;
 }
 
+/* Where there are few, all may be behind one address: an office, a carrier's NAT. */
 void introduce_registration(struct server *s, vtime_us now, uint32_t id)
 {
     struct choices c = {.count = 0};
     struct place_walk k = place_walk(s, now, &registration_at(s, id)->wish);
-    for (uint32_t other; is_open_to_more(s, id) && (other = place_walk_next(s, &k)) != 0;)
+    uint32_t members = 0;
+    for (uint32_t other; is_open_to_more(s, id) && (other = place_walk_next(s, &k)) != 0; members++)
         if (may_meet_now(s, now, id, other))
             choose(&c, other, key_of(s, now, &c, id, other));
-    for (uint32_t i = 0; i < c.count && is_open_to_more(s, id); i++)
-        if (may_meet_now(s, now, id, c.best[i].id) && !meet(s, now, id, c.best[i].id))
+    for (uint32_t i = 0; i < c.count && is_open_to_more(s, id); i++) {
+        const uint32_t other = c.best[i].id;
+        if (may_meet_now(s, now, id, other) && (members <= FEW || both_may_spend(s, now, id, other)) &&
+            !meet(s, now, id, other))
             return;
+    }
 }
 
 /* Somebody whose runs all led to a link, or who had none, may spend a share on a source that may be forged. */
