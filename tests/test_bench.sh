@@ -41,7 +41,7 @@ refuses() { # PROGRAM ARGUMENT...: status 1 or 2, and a reason
     [ -s "$scratch/refused" ]
 }
 
-# relay 2 (3 with coturn), latency 4, register 3, memory 4, frames 10, client 2
+# relay 2 (3 with coturn), latency 4, register 4, memory 4, frames 10, client 2
 rows=26
 PATH=$PATH:/usr/sbin
 ! command -v turnserver >/dev/null || rows=$((rows + 1))
