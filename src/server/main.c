@@ -74,9 +74,8 @@ static bool go(const struct sockets *s, const struct options *o)
         return false;
     announce(s);
     service_say("READY=1");
-    if (CONFINE_SANITIZED || o->no_seccomp)
-        log_event(LOG_LEVEL_WARNING, "seccomp-off",
-                  LOG_TEXT("reason", CONFINE_SANITIZED ? "built with a sanitizer" : "no-seccomp is set"));
+    if (o->no_seccomp)
+        log_event(LOG_LEVEL_WARNING, "seccomp-off", LOG_TEXT("reason", "no-seccomp is set"));
     return true;
 }
 

@@ -170,7 +170,7 @@ class LeastPower(TestCase):
         server, status = self.status_of()
         self.assertEqual(status["NoNewPrivs"], "1")
         self.assertEqual(status["Seccomp"], "0" if sanitized() else "2")
-        self.assertEqual("event=seccomp-off" in server.stderr.text(), sanitized())
+        self.assertNotIn("event=seccomp-off", server.stderr.text())
         self.assertEqual(owner_of_proc(server.pid), os.getuid() if sanitized() else 0, "nobody else looks into it")
 
     def test_no_seccomp_is_said_and_leaves_the_rest(self):

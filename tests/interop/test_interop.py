@@ -380,7 +380,8 @@ class Interop(unittest.TestCase):
         s.see("refused-run", by="us")
         t = self.second("later")
         t.see("refused-run", 15, by="other")
-        self.assertEqual(late.all("peer") + t.all("peer"), [])
+        for peer in late.all("peer") + t.all("peer"):  # these two may meet each other, but nobody of the sixteen
+            self.assertIn(peer["name"], ("late", "later"))
         self.assertEqual(len(s.all("peer")), 15)
         self.chat(s, others[7], "among us")
 

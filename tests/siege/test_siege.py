@@ -10,8 +10,17 @@ CANNOT = 75
 SHORT = (("siege.py", "--short"), ("soak.py", "--seconds", "8"))
 
 
+def is_sanitized():
+    with open(os.path.join(os.environ.get("P2P_BUILD", "build"), "p2p-server"), "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def main():
     passed = failed = skipped = 0
+    if is_sanitized():
+        print("skipped: a sanitizer keeps what was freed and takes its time: neither memory nor floods say anything")
+        print("0 passed, 0 failed, 2 skipped")
+        return 0
     running = [(name, subprocess.Popen([sys.executable, os.path.join(SIEGE, name), *options], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
                for name, *options in SHORT]
