@@ -157,3 +157,15 @@ class Ledger:
                 self.problems.append("%s's message %d is told as delivered to %s, who has not read it" %
                                      (writer, number, reader))
         return self.problems
+
+
+def conclude(result, found, path):
+    """Prints the figures and what is wrong; the figures go to `path`, too, if it is one. Returns the exit status."""
+    print(json.dumps(result))
+    if path:
+        with open(path, "w") as file:
+            json.dump(result, file, indent=1)
+    for problem in found[:20]:
+        print("FAIL " + problem)
+    print("%d passed, %d failed" % (not found, bool(found)))
+    return 1 if found else 0

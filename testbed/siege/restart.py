@@ -9,7 +9,6 @@ All must be known to the new server within 20 s, not all at once, and no message
 server's own datagrams say, seen on the wire. Programs are taken from P2P_BUILD. The last line is "N passed, N failed".
 """
 import argparse
-import json
 import random
 import socket
 import struct
@@ -151,14 +150,7 @@ def main():
     except Failure as failure:
         found = [str(failure), *restart.ledger.problems]
         restart.lab.say_what_failed()
-    print(json.dumps(result))
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(result, file, indent=1)
-    for problem in found[:20]:
-        print("FAIL " + problem)
-    print("%d passed, %d failed" % (not found, bool(found)))
-    return 1 if found else 0
+    return people.conclude(result, found, options.json)
 
 
 if __name__ == "__main__":

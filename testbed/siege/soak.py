@@ -7,7 +7,6 @@ each sets one block of fixed size aside at its start, whose pages are touched by
 that must stay as it is. Programs are taken from P2P_BUILD. The last line is "N passed, N failed".
 """
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -176,14 +175,7 @@ def main():
     except Failure as failure:
         found = [str(failure), *soak.ledger.problems]
         soak.lab.say_what_failed()
-    print(json.dumps(result))
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(result, file, indent=1)
-    for problem in found[:20]:
-        print("FAIL " + problem)
-    print("%d passed, %d failed" % (not found, bool(found)))
-    return 1 if found else 0
+    return people.conclude(result, found, options.json)
 
 
 if __name__ == "__main__":
