@@ -43,12 +43,31 @@ static void check_error(const char *error)
     FUZZ_CHECK(memchr(error, '\0', OPTIONS_ERROR_MAX) != NULL && error[0] != '\0');
 }
 
+/* The keyword may be the value of another option too; where it was given as one, nothing of it is left. */
+static void check_overwritten(int argc, char *const *given, char typed[][TEXT_MAX + 1], const struct keyword *k)
+{
+    int overwritten = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(given[i], typed[i]) == 0)
+            continue;
+        overwritten++;
+        FUZZ_CHECK(k->size < 8 || strstr(given[i], (const char *)k->normal) == NULL);
+    }
+    FUZZ_CHECK(overwritten >= 1);
+}
+
 static void run(int argc, char **argv)
 {
+    static char typed[ARGUMENTS_MAX + 1][TEXT_MAX + 1];
     static struct options o;
     struct keyword k;
     struct buffer line = {0};
     char error[OPTIONS_ERROR_MAX] = "";
+    char *given[ARGUMENTS_MAX + 1]; /* getopt_long reorders argv */
+    for (int i = 1; i < argc; i++) {
+        given[i] = argv[i];
+        memcpy(typed[i], argv[i], strlen(argv[i]) + 1);
+    }
     if (!options_parse(&o, argc, argv, error)) {
         check_error(error);
         return;
@@ -67,8 +86,8 @@ static void run(int argc, char **argv)
     }
     FUZZ_CHECK(k.form == KEYWORD_NEW || (k.size >= 1 && k.size <= KEYWORD_BYTES_MAX));
     FUZZ_CHECK(getenv("P2P_KEYWORD") == NULL);
-    for (int i = 1; o.keyword_source == KEYWORD_FROM_FLAG && i < argc; i++)
-        FUZZ_CHECK(k.size < 8 || strstr(argv[i], (const char *)k.normal) == NULL || argv[i][0] == '\0');
+    if (o.keyword_source == KEYWORD_FROM_FLAG)
+        check_overwritten(argc, given, typed, &k);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size)

@@ -78,6 +78,12 @@ class Examples(TestCase):
         ann.wait_until(lambda: ann.texts(), "an answer")
         self.assertEqual(len(ann.texts()), 1)
         self.assertRegex(ann.texts()[0], "load average")
+        with open("/proc/%d/task/%d/children" % (bot.pid, bot.pid)) as f:
+            client = f.read().split()[0]
+        bot.signal(signal.SIGTERM)
+        ann.expect("peer-left", reason="quit")
+        bot.exit_status()
+        self.assertFalse(os.path.exists("/proc/" + client), "its client is still there")
 
 
 if __name__ == "__main__":
