@@ -66,6 +66,27 @@ static void a_datagram_arrives_with_both_addresses(void **state)
     }
 }
 
+static void one_that_has_a_single_address_need_not_tell_it(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"127.0.0.1:0", "[::1]:0"};
+    for (int i = 0; i < 2; i++) {
+        struct addr server, client, from, local;
+        uint8_t byte;
+        int a = open_at(addresses[i], &server), b = open_at(addresses[i], &client);
+        udp_stop_local(a, &server);
+        assert_int_equal(udp_send(b, NULL, &server, 0, (const uint8_t *)"x", 1), 0);
+        assert_int_equal(receive(a, &byte, 1, &from, &local), 1);
+        assert_true(addr_equal(&from, &client));
+        assert_int_equal(local.family, ADDR_NONE);
+        assert_int_equal(udp_send(a, &local, &from, 0, (const uint8_t *)"y", 1), 0);
+        assert_int_equal(receive(b, &byte, 1, &from, &local), 1);
+        assert_true(addr_equal(&from, &server));
+        close(a);
+        close(b);
+    }
+}
+
 static void sizes(void **state)
 {
     (void)state;
@@ -184,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_datagram_arrives_with_both_addresses),
+        cmocka_unit_test(one_that_has_a_single_address_need_not_tell_it),
         cmocka_unit_test(sizes),
         cmocka_unit_test(the_hop_limit_is_set),
         cmocka_unit_test(errors_are_returned),

@@ -51,6 +51,14 @@ static int prepare(int fd, bool v6)
     return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) | set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
+void udp_stop_local(int fd, const struct addr *bound_to)
+{
+    if (bound_to->family == ADDR_V6)
+        set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0);
+    else
+        set_option(fd, IPPROTO_IP, IP_PKTINFO, 0);
+}
+
 static int open_bound(const struct addr *bind_to, struct addr *ret_local, bool shares)
 {
     assert(bind_to->family == ADDR_V4 || bind_to->family == ADDR_V6);

@@ -17,8 +17,10 @@ int udp_adopt(int fd, struct addr *ret_local);
  * now on, so that a flood of them leaves the queue of the first alone. Returns the descriptor, or -errno: then everything
  * comes to the first, as before. Nobody else can join them who does not ask the system for it (SO_REUSEPORT). */
 int udp_open_beside(int first, const struct addr *local, uint16_t size);
+/* Datagrams of this socket no longer tell their local address: for one that is bound to a single address. */
+void udp_stop_local(int fd, const struct addr *bound_to);
 /* One datagram; returns its size (a longer one than cap: cap + 1), or -errno (-EAGAIN: none left). from and
- * local are canonical (addr.h); local's port is 0. ICMP errors of earlier sends are swallowed. */
+ * local are canonical (addr.h); local's port is 0; after udp_stop_local it is ADDR_NONE. ICMP errors of earlier sends are swallowed. */
 int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct addr *ret_local);
 /* Sends; local may be NULL or ADDR_NONE (the system picks). ttl 0: the system's. Returns 0 or -errno. A full
  * queue (-EAGAIN, -ENOBUFS) is loss and 0. */

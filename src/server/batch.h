@@ -27,7 +27,7 @@ struct batch_in {
 };
 
 struct batch_datagram {
-    struct addr    from, local; /* canonical (addr.h); local's port is 0 */
+    struct addr    from, local; /* canonical (addr.h); local as udp_receive gives it */
     const uint8_t *bytes;       /* valid until the next batch_receive */
     size_t         size;        /* of a longer one: BATCH_DATAGRAM_BYTES */
 };

@@ -57,11 +57,19 @@ static void flush_all(struct loop *l)
         flush(l, i);
 }
 
+/* A socket that is bound to one address sends from there as it is. */
+static void put(struct loop *l, const struct server_out *o)
+{
+    static const struct addr of_the_socket;
+    const bool one = l->sockets->only[o->socket].family != ADDR_NONE;
+    batch_put(&l->out[o->socket], one ? &of_the_socket : &o->local, &o->to, o->bytes, o->size);
+}
+
 /* What the core has to say goes into the batches. Copied, so that the core has its queue for itself. */
 static void gather(struct loop *l, vtime_us now)
 {
     for (struct server_out o; server_poll(l->server, now, &o);) {
-        batch_put(&l->out[o.socket], &o.local, &o.to, o.bytes, o.size);
+        put(l, &o);
         if (l->out[o.socket].count == BATCH_MAX)
             flush(l, o.socket);
     }
@@ -112,6 +120,7 @@ static void end_round(struct loop *l)
  * are seconds. Returns how many came. */
 static int receive(struct loop *l, int fd, uint16_t socket)
 {
+    const struct addr *only = &l->sockets->only[socket];
     const int count = batch_receive(l->in, fd);
     const vtime_us now = net_now();
     if (count < 0) {
@@ -122,7 +131,7 @@ static int receive(struct loop *l, int fd, uint16_t socket)
     for (int i = 0; i < count; i++) {
         struct batch_datagram d;
         batch_get(l->in, (size_t)i, &d);
-        server_input(l->server, now, socket, &d.local, &d.from, d.bytes, d.size);
+        server_input(l->server, now, socket, only->family != ADDR_NONE ? only : &d.local, &d.from, d.bytes, d.size);
         gather(l, now);
     }
     flush_all(l);
@@ -190,7 +199,7 @@ static void say_goodbye(struct loop *l)
     struct server_out o;
     server_command(l->server, net_now(), &(struct server_command){.kind = SERVER_COMMAND_SHUTDOWN});
     for (vtime_us now; (now = net_now()) < until && server_poll(l->server, now, &o);) {
-        batch_put(&l->out[o.socket], &o.local, &o.to, o.bytes, o.size);
+        put(l, &o);
         if (l->out[o.socket].count == BATCH_MAX) {
             wait_until_sendable(l->sockets->fds[o.socket]);
             flush(l, o.socket);

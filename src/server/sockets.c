@@ -73,12 +73,26 @@ static int open_newcomers(int fd, const struct addr *local)
     return newcomers;
 }
 
+static void bind_to_one(struct sockets *s, size_t i)
+{
+    static const struct addr all;
+    if (memcmp(s->locals[i].ip, all.ip, sizeof all.ip) == 0)
+        return;
+    s->only[i] = s->locals[i];
+    s->only[i].port = 0;
+    udp_stop_local(s->fds[i], &s->only[i]);
+    if (s->newcomers[i] >= 0)
+        udp_stop_local(s->newcomers[i], &s->only[i]);
+}
+
 static void take(struct sockets *s, int fd, const struct addr *local)
 {
     set_buffers(fd);
     s->locals[s->count] = *local;
+    s->only[s->count] = (struct addr){0};
     s->newcomers[s->count] = open_newcomers(fd, local);
-    s->fds[s->count++] = fd;
+    s->fds[s->count] = fd;
+    bind_to_one(s, s->count++);
 }
 
 /* 0 or an errno. */
@@ -172,7 +186,8 @@ static bool sort_passed(struct sockets *s, const struct addr *locals, unsigned c
             return complain_passed(i,
                                    "has another alternate port than the one before; it has to be the same everywhere");
         alternates.alternate_port = locals[i].port;
-        take(&alternates, fd, &locals[i]);
+        alternates.fds[alternates.count] = fd;
+        alternates.locals[alternates.count++] = locals[i];
     }
     if (alternates.count != 0 && alternates.count != s->count)
         return complain_passed(count - 1, "is the last, and some addresses have an alternate port and some have none");

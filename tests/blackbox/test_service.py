@@ -77,6 +77,11 @@ class Passed(TestCase):
         bob.expect("message", text="over a passed socket")
         self.assertNotEqual(ann.expect("nat")["mapping"], "unknown", "the alternate answers, too")
 
+    def test_newcomers_are_heard_at_the_alternate_too(self):
+        main, alternate = udp(self, "127.0.0.1"), udp(self, "127.0.0.1")
+        Service(self, sockets=[main, alternate]).addresses()
+        JsonClient(self, written(alternate), keyword=self.keyword).expect("registered")
+
     def test_in_any_order_and_without_an_alternate(self):
         port = reserve_port()
         first, second = udp(self, "127.0.0.1"), udp(self, "127.0.0.2")
