@@ -188,7 +188,7 @@ test:
 	@scripts/install-deps.sh build run test $(filter clang,$(compiler))
 	@$(if $(filter 0,$(GUI)),:,scripts/install-deps.sh gui || echo 'going on without the window')
 	@$(MAKE) --no-print-directory all lib examples tests $(B)/wan $(B)/flood # which the demo, tests/interop and tests/siege want
-	@CC='$(CC)' tests/run.sh $(B)
+	@set -f; CC='$(CC)' tests/run.sh $(B) $(TEST)
 
 lint: $(pure_objects)
 	@scripts/lint.sh $(B)
@@ -308,7 +308,7 @@ clean:
 
 help:
 	@echo 'make            build/p2p-server, build/p2p-client and, where GTK is, build/p2p-client-gtk (GUI=0: without)'
-	@echo 'make test       install what is missing, build, lint, run every test'
+	@echo "make test       install what is missing, build, lint, run every test; TEST='test_seal sim/*': only these"
 	@echo 'make demo       install what is missing, build, show a chat through two NATs; NATS="symmetric linux"'
 	@echo 'make testbed    a small internet with NATs, to play with; NATS="homes linux symmetric" (and: make testbed-down)'
 	@echo 'make e2e        pairs of people behind every class of NAT; make e2e-full: every ordered pair, into docs/nat-matrix.md'

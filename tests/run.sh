@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs every test and counts. usage: tests/run.sh [BUILD]     (BUILD: the folder with the programs; default: build)
+# Runs every test and counts. usage: tests/run.sh [BUILD [PATTERN...]]
+# BUILD: the folder with the programs; default: build. PATTERN: only tests whose name matches one (test_seal, 'sim/*', lint).
 #
 #   BUILD/tests/**/test_*             cmocka programs
 #   tests/*/test_*.py                 drive the real programs in BUILD (told to them as P2P_BUILD)
@@ -12,6 +13,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 build=${1:-build}
+patterns=("${@:2}")
 case $build in /*) ;; *) build=$root/$build ;; esac
 
 jobs_max=$(nproc 2>/dev/null || echo 1)
@@ -120,7 +122,15 @@ report() {
 
 # ---- what there is to run: those that wait first, so that the two lanes end together ----
 kinds=() names=() commands=()
-add() { kinds+=("$1"); names+=("$2"); commands+=("$3"); }
+wanted() { # NAME
+    local pattern
+    for pattern in "${patterns[@]}"; do
+        # shellcheck disable=SC2053
+        [[ $1 != $pattern ]] || return 0
+    done
+    [ ${#patterns[@]} -eq 0 ]
+}
+add() { ! wanted "$2" || { kinds+=("$1") names+=("$2") commands+=("$3"); }; }
 in_tests() { # a file's path below tests/, without its ending
     local name=${1#tests/}
     echo "${name%.*}"
@@ -133,6 +143,10 @@ for source in tests/sim/test_*.c tests/test_*.c; do
 done
 [ ! -e scripts/check-vectors.sh ] || add script check-vectors "bash scripts/check-vectors.sh"
 add script lint "bash scripts/lint.sh $build"
+if [ ${#names[@]} -eq 0 ]; then
+    echo "no test matches ${patterns[*]}; the names are those in the output of a whole run, like 'test_seal' or 'sim/*'" >&2
+    exit 2
+fi
 
 # ---- run ----
 declare -A index_of
