@@ -15,8 +15,8 @@ mutants=("$@")
 
 rm -rf "$tree"
 mkdir -p "$tree/build" || exit 1
-mkdir -p "$tree/tests" "$tree/fuzz"
-cp -a Makefile src proto scripts "$tree/" && cp -a tests/sim "$tree/tests/" && cp -a fuzz/*.mk "$tree/fuzz/" || exit 1
+mapfile -t includes < <(sed -n 's/^include //p' Makefile)
+cp -a --parents Makefile src proto scripts tests/sim "$tree/" && cp -a --parents "${includes[@]}" "$tree/" || exit 1
 make_sim() {
     make -C "$tree" --no-print-directory B=build build/tests/sim/main >"$tree/make.log" 2>&1 ||
         { cat "$tree/make.log"; echo "does not compile"; return 1; }
