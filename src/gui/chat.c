@@ -9,6 +9,7 @@ struct chat {
     GtkAdjustment *scroll;
     GHashTable *rows; /* entry -> row */
     bool at_bottom;   /* and so it stays when something comes */
+    guint following;  /* the source that will scroll there; 0: none */
     bool composing;   /* an input method has something that is not finished */
 };
 
@@ -26,11 +27,23 @@ static void to_bottom(struct chat *c)
     gtk_adjustment_set_value(c->scroll, gtk_adjustment_get_upper(c->scroll));
 }
 
+static gboolean on_laid_out(gpointer data)
+{
+    struct chat *c = data;
+    c->following = 0;
+    if (c->at_bottom)
+        to_bottom(c);
+    return G_SOURCE_REMOVE;
+}
+
+/* We are called while the list is being laid out: a place that is set now is kept, but shown only after some later
+ * change of it. */
 static void on_grown(GtkAdjustment *scroll, gpointer data)
 {
+    struct chat *c = data;
     (void)scroll;
-    if (((struct chat *)data)->at_bottom)
-        to_bottom(data);
+    if (c->at_bottom && c->following == 0)
+        c->following = g_idle_add(on_laid_out, c);
 }
 
 static void on_scrolled(GtkAdjustment *scroll, gpointer data)
@@ -147,6 +160,8 @@ struct chat *chat_new(struct window *w)
 
 void chat_free(struct chat *c)
 {
+    if (c->following != 0)
+        g_source_remove(c->following);
     g_hash_table_unref(c->rows);
     g_free(c);
 }

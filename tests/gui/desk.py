@@ -182,6 +182,11 @@ class Thing:
     def click(self):
         self.at.do_action(0)
 
+    def top_and_bottom(self):
+        """In the window."""
+        box = self.window.desk.Atspi.Component.get_extents(self.at, self.window.desk.Atspi.CoordType.WINDOW)
+        return box.y, box.y + box.height
+
     def __repr__(self):
         return "%s '%s'" % (self.role, self.name)
 

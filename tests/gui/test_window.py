@@ -153,6 +153,25 @@ class Chat(WindowCase):
         w.see(r"You, \d\d:\d\d, Delivered: a draft", "list item")
         w.see_gone(".*was ended by signal.*")
 
+    def test_the_newest_is_in_sight_unless_somebody_reads_above(self):
+        w, bob = self.chat()
+        above = w.see("Message", "text").top_and_bottom()[0]
+
+        def is_in_sight(row):
+            return row.top_and_bottom()[1] <= above
+
+        for i in range(40):
+            bob.say("line %d" % i)
+        w.see("bob, .*: line 39", "list item", when=is_in_sight)
+        w.xdotool("mousemove", "--window", w.id, "360", "300", "click", "--repeat", "5", "4")
+        w.see("bob, .*: line 39", "list item", when=lambda row: not is_in_sight(row))
+        bob.say("a late one")
+        below = w.see("New messages below", "push button")
+        w.see("bob, .*: a late one", "list item", when=lambda row: not is_in_sight(row))
+        below.click()
+        w.see("bob, .*: a late one", "list item", when=is_in_sight)
+        w.see_gone("New messages below")
+
     def test_foreign_text_and_names_are_made_fit_to_be_shown(self):
         w, bob = self.chat(friend="<b>bob</b>")
         bob.say("a\u202eb\x1b[1m<i>c</i>")
