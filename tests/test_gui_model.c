@@ -108,13 +108,14 @@ static void test_from_nothing_to_direct(void **state)
     assert_state("Looking for the server");
     tell("{\"event\":\"registered\",\"observed\":\"203.0.113.7:40000\"}");
     assert_state("Waiting for somebody with the same keyword");
+    assert_sentence(sentence_people(m, &b), "Nobody here yet");
     come(1, "ann");
     assert_state("Connecting");
     tell("{\"event\":\"path\",\"peer\":1,\"path\":\"relay\",\"address\":null,\"rtt_ms\":null,\"reason\":null}");
     assert_state("Through the server");
     tell("{\"event\":\"path\",\"peer\":1,\"path\":\"direct\",\"address\":\"192.0.2.1:5\",\"rtt_ms\":23.1,\"reason\":"
          "\"r\"}");
-    assert_state("Direct, 23 ms");
+    assert_state("Direct, 23\u00a0ms");
     assert_int_equal(model_route(m), ROUTE_DIRECT);
     assert_string_equal(model_person(m, 1)->reason, "r");
     come(2, "bob");
@@ -127,6 +128,7 @@ static void test_from_nothing_to_direct(void **state)
     tell("{\"event\":\"peer-left\",\"peer\":2,\"reason\":\"quit\"}");
     assert_string_equal(last_entry()->text, "bob left");
     assert_state("Nobody is here at the moment");
+    assert_sentence(sentence_people(m, &b), "Nobody here");
 }
 
 static void test_marks_of_a_message(void **state)
@@ -254,7 +256,24 @@ static void test_the_server_goes_and_comes(void **state)
     tell("{\"event\":\"registered\",\"observed\":\"203.0.113.7:40000\"}");
     assert_int_equal(model_trouble(m)->text[0], '\0');
     tell("{\"event\":\"error\",\"code\":\"server-unreachable\",\"text\":\"no answer\"}");
-    assert_non_null(strstr(model_trouble(m)->text, "chat.example.org"));
+    assert_string_equal(model_trouble(m)->text, "chat.example.org: no answer");
+    tell("{\"event\":\"error\",\"code\":\"server-unreachable\",\"text\":\"the name chat.example.org is unknown\"}");
+    assert_string_equal(model_trouble(m)->text, "The name chat.example.org is unknown");
+    tell("{\"event\":\"error\",\"code\":\"server-unreachable\",\"text\":\"\"}");
+    assert_string_equal(model_trouble(m)->text, "chat.example.org: ");
+}
+
+static void test_a_server_that_nobody_else_can_reach(void **state)
+{
+    static const char *const here[] = {NULL,          "",    "127.0.0.1", "127.1.2.3:5", "localhost",
+                                       "localhost:5", "::1", "[::1]",     "[::1]:5"};
+    static const char *const elsewhere[] = {"localhost.example.org", "127",     "128.0.0.1", "[::1", "::12", "[::12]:5",
+                                            "chat.example.org",      "12.7.0.0"};
+    (void)state;
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        assert_true(server_is_here(here[i]));
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        assert_false(server_is_here(elsewhere[i]));
 }
 
 static void test_every_code_says_what_to_do(void **state)
@@ -486,6 +505,7 @@ int main(void)
         with_model(test_memory_is_bounded),
         with_model(test_lines_that_make_no_sense),
         with_model(test_the_keyword_of_new),
+        cmocka_unit_test(test_a_server_that_nobody_else_can_reach),
         cmocka_unit_test(test_hints),
         cmocka_unit_test(test_invitations),
     };

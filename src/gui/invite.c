@@ -1,4 +1,5 @@
 /* What the other person needs to come here: the keyword, the command, and the command as a QR code. */
+#include "gui/sentences.h"
 #include "gui/window.h"
 #include <qrencode.h>
 #include <string.h>
@@ -68,7 +69,6 @@ static void add_copy(struct window *w, GtkWidget *box, const char *label, const 
     GtkWidget *button = gtk_button_new_with_mnemonic(label);
     g_object_set_data_full(G_OBJECT(button), "text", g_strdup(text), g_free);
     g_signal_connect(button, "clicked", G_CALLBACK(on_copy), w);
-    gtk_widget_add_css_class(button, "pill");
     window_set_label(button, spoken);
     gtk_box_append(GTK_BOX(box), button);
 }
@@ -92,6 +92,14 @@ GtkWidget *invite_new(struct window *w, const char *keyword, const char *invitat
     label = centred(box, invitation, "caption");
     gtk_label_set_selectable(GTK_LABEL(label), TRUE);
     gtk_widget_add_css_class(label, "dim-label");
+    if (server_is_here(w->join.server)) {
+        label =
+            centred(box,
+                    "It works on this computer only: that is where the server is. To meet somebody elsewhere, leave, "
+                    "and fill in a server that both of you can reach.",
+                    "caption");
+        gtk_widget_add_css_class(label, "warning");
+    }
     centred(box, "Who scans it reads this command, and can paste it whole as the keyword of another window.",
             "caption");
     return box;

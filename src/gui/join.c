@@ -50,8 +50,6 @@ static void on_activate(AdwEntryRow *row, gpointer data)
     g_action_group_activate_action(G_ACTION_GROUP(((struct window *)data)->window), "join", NULL);
 }
 
-static const char *const relays[] = {"auto", "never", "only"};
-
 void join_open(struct window *w)
 {
     static const char *const entries[] = {"keyword", "name", "server"};
@@ -61,8 +59,8 @@ void join_open(struct window *w)
     set_text(w, "keyword", w->join.keyword);
     set_text(w, "name", w->join.name);
     set_text(w, "server", w->join.server == NULL ? "127.0.0.1" : w->join.server);
-    for (guint i = 0; i < G_N_ELEMENTS(relays); i++)
-        if (g_strcmp0(w->join.relay, relays[i]) == 0)
+    for (guint i = 0; join_relays[i] != NULL; i++)
+        if (g_strcmp0(w->join.relay, join_relays[i]) == 0)
             adw_combo_row_set_selected(ADW_COMBO_ROW(window_get(w, "relay")), i);
     join_show_trouble(w, NULL);
     show_hint(w);
@@ -86,7 +84,7 @@ bool join_read(struct window *w, enum join_by by)
     join_set_keyword(&w->join, by == JOIN_BY_TYPED ? keyword : NULL);
     replace(&w->join.name, text_of(w, "name"));
     replace(&w->join.server, text_of(w, "server"));
-    replace(&w->join.relay, relays[adw_combo_row_get_selected(ADW_COMBO_ROW(window_get(w, "relay")))]);
+    replace(&w->join.relay, join_relays[adw_combo_row_get_selected(ADW_COMBO_ROW(window_get(w, "relay")))]);
     return true;
 }
 

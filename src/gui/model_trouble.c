@@ -1,6 +1,7 @@
 /* What went wrong, in words, and what can be done about it. */
 #include "client/display.h"
 #include "gui/model_internal.h"
+#include "gui/sentences.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -22,11 +23,15 @@ void model_trouble_of_server(struct model *m, const char *reason)
     buffer_free(&b);
 }
 
+/* The client says why, and what could be done about it. */
 static void server_unreachable(struct model *m, const char *text)
 {
     struct buffer b = {0};
-    buffer_addf(&b, "The server %s cannot be reached: %s. Is its address right, and does UDP get through here?",
-                m->server, text);
+    if (strstr(text, m->server) == NULL) { /* it names the address; what was typed is a name */
+        buffer_addf(&b, "%s: %s", m->server, text);
+    } else {
+        sentence_capital(text, &b);
+    }
     set_banner(&m->trouble, BANNER_NOTHING, true, &b);
     buffer_free(&b);
 }

@@ -10,8 +10,10 @@ static const char usage[] = "usage: p2p-client-gtk [--keyword K | --keyword-file
                             "  --keyword K, --keyword-file F, --new, --server HOST[:PORT], --name N,\n"
                             "  --relay auto|never|only, --wait S: as for p2p-client, see p2p-client --help.\n"
                             "  --version, --help\n"
-                            "Without a keyword (nor P2P_KEYWORD) the window asks for one. Status: 0; 1 if there\n"
-                            "is no display, 2 wrong usage.\n";
+                            "Without a keyword (nor P2P_KEYWORD) the window asks for one. F1 lists its keys.\n"
+                            "Status: 0; 1 if there is no display, 2 wrong usage.\n";
+
+const char *const join_relays[] = {"auto", "never", "only", NULL};
 
 enum {
     FLAG_KEYWORD = 256,
@@ -79,6 +81,14 @@ static void take_secret(struct join *join, char *value)
     explicit_bzero(value, strlen(value));
 }
 
+static bool is_relay(const char *value)
+{
+    for (size_t i = 0; join_relays[i] != NULL; i++)
+        if (strcmp(value, join_relays[i]) == 0)
+            return true;
+    return false;
+}
+
 static enum options_verdict take_flag(struct join *join, int flag, char *value, int *sources)
 {
     switch (flag) {
@@ -103,6 +113,10 @@ static enum options_verdict take_flag(struct join *join, int flag, char *value, 
         replace(&join->name, value);
         break;
     case FLAG_RELAY:
+        if (!is_relay(value)) {
+            fprintf(stderr, "p2p-client-gtk: --relay: '%.40s' is not one of auto, never, only\n", value);
+            return OPTIONS_WRONG;
+        }
         replace(&join->relay, value);
         break;
     case FLAG_WAIT:
@@ -116,11 +130,35 @@ static enum options_verdict take_flag(struct join *join, int flag, char *value, 
     case FLAG_HELP:
         fputs(usage, stdout);
         return OPTIONS_DONE;
-    default:
-        fputs("p2p-client-gtk: wrong option or a value is missing; --help lists them\n", stderr);
-        return OPTIONS_WRONG;
     }
     return OPTIONS_RUN;
+}
+
+static const char *flag_name(int flag)
+{
+    for (size_t i = 0; flags[i].name != NULL; i++)
+        if (flags[i].val == flag)
+            return flags[i].name;
+    return "";
+}
+
+/* getopt_long has returned `what`. Of `argument` the text behind '=' is left out: it may be a keyword. */
+static enum options_verdict wrong_flag(int what, const char *argument)
+{
+    int size = (int)strcspn(argument, "=");
+    if (what == ':')
+        fprintf(stderr, "p2p-client-gtk: --%s needs a value (see --help)\n", flag_name(optopt));
+    else if (optopt >= FLAG_KEYWORD)
+        fprintf(stderr, "p2p-client-gtk: --%s takes no value; leave out the '=' and what is behind it\n",
+                flag_name(optopt));
+    else if (strcmp(argument, "--json") == 0 || strcmp(argument, "--console") == 0)
+        fprintf(stderr, "p2p-client-gtk: %s is for p2p-client, which has no window then\n", argument);
+    else if (optopt != 0)
+        fprintf(stderr, "p2p-client-gtk: unknown option '-%c'; --help lists them\n", optopt);
+    else
+        fprintf(stderr, "p2p-client-gtk: unknown option '%.*s', or it may mean several; --help lists them\n",
+                size < 40 ? size : 40, argument);
+    return OPTIONS_WRONG;
 }
 
 static void take_environment(struct join *join, bool wanted)
@@ -143,7 +181,9 @@ enum options_verdict options_read(int argc, char **argv, struct join *ret, bool 
     *ret = (struct join){0};
     opterr = 0;
     for (int flag; (flag = getopt_long(argc, argv, ":", flags, NULL)) != -1;) {
-        enum options_verdict verdict = take_flag(ret, flag, optarg, &sources);
+        bool is_wrong = flag == '?' || flag == ':';
+        enum options_verdict verdict =
+            is_wrong ? wrong_flag(flag, argv[optind - 1]) : take_flag(ret, flag, optarg, &sources);
         if (verdict != OPTIONS_RUN)
             return verdict;
     }

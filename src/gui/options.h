@@ -1,4 +1,5 @@
-/* options.h: the command line of p2p-client-gtk. What the values are worth is judged by p2p-client, to which they go. */
+/* options.h: the command line of p2p-client-gtk. What most values are worth is
+ * judged by p2p-client, to which they go. */
 #ifndef GUI_OPTIONS_H
 #define GUI_OPTIONS_H
 #include <stdbool.h>
@@ -12,6 +13,9 @@ struct join {
     char        *file;    /* BY_FILE */
     char        *server, *name, *relay, *wait;
 };
+
+/* What --relay can be, in the order of the join screen; NULL ends it. */
+extern const char *const join_relays[];
 
 void join_clear(struct join *join);
 /* Replaces the keyword and wipes the old one. */

@@ -17,20 +17,22 @@ static const char *route_word(enum route route)
     return "connecting";
 }
 
-static void add_capital(struct buffer *ret, const char *text)
+void sentence_capital(const char *text, struct buffer *ret)
 {
-    char first = text[0] >= 'a' && text[0] <= 'z' ? (char)(text[0] - 'a' + 'A') : text[0];
-    buffer_add(ret, &first, 1);
-    buffer_add_text(ret, text + 1);
+    char first = (char)(text[0] - 'a' + 'A');
+    bool is_small = text[0] >= 'a' && text[0] <= 'z';
+    if (is_small)
+        buffer_add(ret, &first, 1);
+    buffer_add_text(ret, text + is_small);
 }
 
 void sentence_route(const struct person *p, struct buffer *ret)
 {
-    add_capital(ret, route_word(p->route));
+    sentence_capital(route_word(p->route), ret);
     if (p->rtt_ms >= 0 && p->rtt_ms < 1)
-        buffer_add_text(ret, ", below 1 ms");
+        buffer_add_text(ret, ", below 1\u00a0ms");
     else if (p->rtt_ms >= 1)
-        buffer_addf(ret, ", %.0f ms", p->rtt_ms);
+        buffer_addf(ret, ", %.0f\u00a0ms", p->rtt_ms);
 }
 
 static void state_of_many(const struct person *people, size_t count, struct buffer *ret)
@@ -74,7 +76,7 @@ void sentence_people(const struct model *m, struct buffer *ret)
     const struct person *people;
     size_t count = model_people(m, &people);
     if (count == 0)
-        buffer_add_text(ret, "Nobody here yet");
+        buffer_add_text(ret, model_somebody_came(m) ? "Nobody here" : "Nobody here yet");
     else if (count == 1)
         buffer_add_text(ret, people[0].name);
     else if (count == 2)
@@ -134,6 +136,19 @@ void sentence_entry(const struct entry *e, const char *clock, struct buffer *ret
         sentence_mark(e, ret);
         buffer_addf(ret, ": %s", e->text);
     }
+}
+
+bool server_is_here(const char *typed)
+{
+    static const char *const names[] = {"localhost", "[::1]", "127."};
+    if (typed == NULL || *typed == '\0' || strcmp(typed, "::1") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t size = strlen(names[i]);
+        if (strncmp(typed, names[i], size) == 0 && (names[i][size - 1] == '.' || strchr(":", typed[size]) != NULL))
+            return true; /* strchr finds the end, too */
+    }
+    return false;
 }
 
 /* ---- the keyword ---- */

@@ -241,7 +241,7 @@ static void on_name(GtkEditable *name, GParamSpec *spec, gpointer data)
 static GtkWidget *nobody_new(void)
 {
     GtkWidget *label = small_label("dim-label");
-    gtk_label_set_text(GTK_LABEL(label), "Nobody here yet");
+    gtk_label_set_text(GTK_LABEL(label), "Nobody here");
     gtk_widget_set_margin_top(label, 10);
     gtk_widget_set_margin_bottom(label, 10);
     gtk_widget_set_margin_start(label, 10);

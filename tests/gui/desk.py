@@ -187,6 +187,10 @@ class Thing:
         box = self.window.desk.Atspi.Component.get_extents(self.at, self.window.desk.Atspi.CoordType.WINDOW)
         return box.y, box.y + box.height
 
+    def left_and_right(self):
+        box = self.window.desk.Atspi.Component.get_extents(self.at, self.window.desk.Atspi.CoordType.WINDOW)
+        return box.x, box.x + box.width
+
     def __repr__(self):
         return "%s '%s'" % (self.role, self.name)
 

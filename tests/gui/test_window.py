@@ -77,6 +77,20 @@ class JoinScreen(WindowCase):
         self.assertTrue(w.see("Join", "push button").has("SENSITIVE"))
         self.picture(w, "join")
 
+    def test_it_fits_a_narrow_screen(self):
+        w = self.window("--server", Server(self).address)
+
+        def fits(button):
+            return 0 < button.left_and_right()[0] and button.left_and_right()[1] < 360
+
+        w.xdotool("windowsize", w.id, "360", "640")
+        w.see("Make a strong keyword", "push button", when=fits)
+        self.picture(w, "narrow-join")
+        w.key("ctrl+n")
+        w.see("It works on this computer only: .*")
+        w.see("Send", "push button", when=fits)
+        self.picture(w, "narrow-new")
+
     def test_what_the_client_refuses_is_said_there(self):
         w = self.window("--server", "not/a/server")
         w.type("crab-lunar-toast")
@@ -267,9 +281,20 @@ class Start(WindowCase):
         self.assertIn("p2p-client --console needs none", errors)
 
     def test_wrong_use_is_refused(self):
-        for arguments in (["--keyword"], ["--nonsense"], ["keyword"], ["--new", "--keyword-file", "x"]):
+        for arguments, said in ((["--keyword"], "--keyword needs a value"), (["--nonsense"], "option '--nonsense'"),
+                                (["-x"], "option '-x'"), (["keyword"], "argument 'keyword'"),
+                                (["--key=secret"], "option '--key', "), (["--new=secret"], "--new takes no value"),
+                                (["--new", "--keyword-file", "x"], "give one of"), (["--json"], "is for p2p-client"),
+                                (["--relay", "onyl"], "'onyl' is not one of auto, never, only")):
             status, _, errors = harness.run(self, [desktop.WINDOW, *arguments], env=DESK.environment())
             self.assertEqual((status, errors.startswith("p2p-client-gtk: ")), (2, True), arguments)
+            self.assertIn(said, errors)
+            self.assertNotIn("secret", errors)
+
+    def test_help_fits_a_terminal(self):
+        status, said, _ = harness.run(self, [desktop.WINDOW, "--help"], env=DESK.environment())
+        self.assertEqual(status, 0)
+        self.assertTrue(all(len(line) <= 80 for line in said.splitlines()), said)
 
 
 class Programs(TestCase):
