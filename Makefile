@@ -72,6 +72,7 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 
 wire_src   := $(sort $(wildcard src/wire/*.c))
 peer_src   := $(sort $(wildcard src/peer/*.c))
+loop_src   := $(sort $(wildcard src/loop/*.c))
 net_src    := $(sort $(wildcard src/net/*.c))
 server_pure_src := $(sort $(wildcard src/server/core*.c))
 server_src := $(sort $(filter-out $(server_pure_src) src/server/main.c,$(wildcard src/server/*.c)))
@@ -104,8 +105,8 @@ $(B)/p2p-client: $(client_objects) $(generated).o
 
 include src/gui/gui.mk
 
-# ---- the engine as a library: one object in which nothing but the functions of p2p.h can be seen ----
-library_headers := $(addprefix src/,wire/vtime.h wire/addr.h wire/keyword.h wire/codec.h wire/limits.h wire/rng.h peer/engine.h)
+# ---- the engine as a library, and a loop for who has none: one object in which nothing but the functions of p2p.h can be seen ----
+library_headers := $(addprefix src/,wire/vtime.h wire/addr.h wire/keyword.h wire/codec.h wire/limits.h wire/rng.h peer/engine.h loop/loop.h)
 lib: $(B)/libp2p-peer.a $(B)/include/p2p.h $(B)/p2p-peer.pc
 
 $(B)/include/p2p.h: scripts/public-header.sh $(library_headers) Makefile
@@ -118,7 +119,7 @@ $(B)/p2p-peer.symbols: scripts/public-header.sh $(library_headers)
 	$(quiet)scripts/public-header.sh --symbols >$@
 
 # gcc compiles what was put off (-flto) here: objcopy could not rename anything in it.
-$(B)/p2p-peer.o: $(call objects,$(peer_src) $(wire_src)) $(generated).o $(B)/p2p-peer.symbols
+$(B)/p2p-peer.o: $(call objects,$(peer_src) $(wire_src) $(loop_src) src/net/udp.c src/net/interfaces.c) $(generated).o $(B)/p2p-peer.symbols
 	$(say) LINK $@
 	$(quiet)$(CC) $(CFLAGS) $(if $(filter gcc,$(compiler)),-flinker-output=nolto-rel) -r -nostdlib -o $@ $(filter %.o,$^)
 	$(quiet)objcopy --redefine-syms=$(B)/p2p-peer.symbols $@
@@ -332,5 +333,5 @@ help:
 	@echo 'SAN=1           AddressSanitizer and UBSan, in a folder of its own'
 	@echo 'CC=clang        the other compiler, in a folder of its own'
 
-all_objects := $(call objects,$(wan_src) $(siege_src)) $(server_objects) $(client_objects) $(test_objects) $(call objects,$(test_src)) $(generated).o
+all_objects := $(call objects,$(wan_src) $(siege_src)) $(server_objects) $(client_objects) $(call objects,$(loop_src)) $(test_objects) $(call objects,$(test_src)) $(generated).o
 -include $(sort $(all_objects:.o=.d))

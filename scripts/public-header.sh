@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../src"
 
 numbers=(DATAGRAM_BYTES_MAX KEYWORD_BYTES_MAX NAME_BYTES_MAX TEXT_BYTES_MAX ROOM_PEOPLE_MAX PEERS_MAX)
-headers=(wire/vtime.h wire/addr.h wire/keyword.h wire/codec.h peer/engine.h)
+headers=(wire/vtime.h wire/addr.h wire/keyword.h wire/codec.h peer/engine.h loop/loop.h)
 
 public_part() {
     local part
@@ -60,7 +60,7 @@ fi
 
 cat <<EOT
 /* p2p.h: one person's end of a chat: rendezvous, introductions, sessions, paths, messages. Version $1.
- * Link with libp2p-peer.a: pkg-config --cflags --libs --static p2p-peer. A guide: docs/embedding.md; an example:
+ * Link with libp2p-peer.a: pkg-config --cflags --libs p2p-peer. A guide: docs/embedding.md; an example:
  * examples/echo.c. (Generated: see scripts/public-header.sh.)
  *
  * Owns no socket and no thread, reads no clock, draws no entropy, writes nothing, allocates nothing. The caller owns the
@@ -74,7 +74,9 @@ cat <<EOT
  *
  * None of them can fail for the caller: bad datagrams are dropped and counted, and what the user should know comes out
  * as events. An engine may be used by one thread at a time; two engines know nothing of each other. Call sodium_init()
- * (<sodium.h>) once before the first one. */
+ * (<sodium.h>) once before the first one.
+ *
+ * p2p_run is a shell around all of this, for a program that has no event loop of its own. */
 #ifndef P2P_H
 #define P2P_H
 #include <stdbool.h>

@@ -34,7 +34,7 @@ flags() {
 
 builds() { # COMPILER... SOURCE PROGRAM
     # shellcheck disable=SC2046
-    "${@:1:$#-2}" -Wall -Wextra -Wpedantic -Werror "${sanitize[@]}" -o "${@: -1}" "${@: -2:1}" $(flags --cflags --libs --static)
+    "${@:1:$#-2}" -Wall -Wextra -Wpedantic -Werror "${sanitize[@]}" -o "${@: -1}" "${@: -2:1}" $(flags --cflags --libs)
 }
 
 # From C++, into a shared library (a program, under a sanitizer, which cannot be in one): every function is wanted.

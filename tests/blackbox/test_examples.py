@@ -4,7 +4,7 @@ import os
 import signal
 
 import harness
-from harness import BUILD, CLIENT, ROOT, Process, Server, TestCase, environment, run
+from harness import BUILD, CLIENT, ROOT, Process, Server, TestCase, environment, free_udp_ports, run
 from jsonclient import JsonClient
 
 EXAMPLES = os.path.join(ROOT, "examples")
@@ -40,6 +40,35 @@ class Examples(TestCase):
         self.ends(echo, ann)
         echo.expect_exit(0)
 
+    def test_echo_finds_its_server_by_name(self):
+        server = Server(self)
+        echo = self.start(ECHO, "localhost:%d" % server.port, self.keyword)
+        JsonClient(self, server, keyword=self.keyword).expect("peer", name="echo")
+        echo.wait_until(lambda: "echo: peer 1 came" in echo.stderr.text(), "the coming to be told")
+
+    def test_echo_says_why_no_server_is_found(self):
+        for server, why in (("no-such-host.invalid", "cannot be resolved"), ("[::1", "neither HOST nor HOST:PORT"),
+                            ("", "neither HOST nor HOST:PORT"), ("127.0.0.1:x", "cannot be resolved")):
+            echo = self.start(ECHO, server, self.keyword)
+            echo.wait_until(lambda: why in echo.stderr.text(), "%r to be refused" % server)
+            echo.signal(signal.SIGTERM)
+            echo.expect_exit(0)
+
+    def test_echo_meets_its_server_again(self):
+        ports = free_udp_ports(2)
+        server = Server(self, ports=ports)
+        echo = self.start(ECHO, server.address, self.keyword)
+        JsonClient(self, server, keyword=self.keyword, name="ann").expect("peer")
+        server.signal(signal.SIGTERM)
+        server.exit_status()
+        server = Server(self, ports=ports)
+        bob = JsonClient(self, server, keyword=self.keyword, name="bob")
+        bob.expect("peer", name="echo", timeout=60)
+        bob.say("still there?")
+        bob.expect("message", text="still there?", name="echo")
+        echo.signal(signal.SIGINT)
+        echo.expect_exit(0)
+
     def test_echo_more_than_its_credit(self):
         echo, ann = self.meet(ECHO, "{server}", "{keyword}")
         texts = ["%d " % i + "x" * 8000 for i in range(40)]  # five times the 64 KiB that it may be sent ahead
@@ -48,7 +77,7 @@ class Examples(TestCase):
         ann.expect_texts(texts, timeout=30)
 
     def test_echo_says_how_it_is_used(self):
-        for arguments in ([], ["127.0.0.1", "foo"], ["127.0.0.1:41414", " "], ["chat.example.org:41414", "foo"]):
+        for arguments in ([], ["127.0.0.1"], ["127.0.0.1:41414", " "], ["chat.example.org", "foo", "bar"]):
             status, out, err = run(self, [ECHO, *arguments])
             self.assertEqual((status, out), (2, ""))
             self.assertRegex(err, "^usage: echo ")

@@ -1,0 +1,306 @@
+#include "loop/loop.h"
+#include "net/interfaces.h"
+#include "net/udp.h"
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+    TICK_S = 30,                  /* interfaces; every second time fresh entropy, as the client does it */
+    HOST_MAX = 256,               /* a DNS name (RFC 1035 s2.3.4, written out), and more than any address */
+    WATCHED = ENGINE_SOCKETS_MAX, /* the caller's place behind the sockets */
+};
+
+#define SERVER_PORT "41414"
+
+struct run {
+    struct engine *engine;
+    struct engine_loop *loop;
+    struct pollfd fds[ENGINE_SOCKETS_MAX + 1]; /* -1: closed, which poll(2) skips */
+    vtime_us tick;                             /* when the next one is due */
+    vtime_us entropy;                          /* when it was last told */
+    bool wants_server;                         /* its name is to be resolved (again) */
+    bool told_unknown;
+    struct addr servers[ENGINE_SERVER_ADDRS_MAX]; /* as told */
+    size_t server_count;
+    struct addr interfaces[ENGINE_INTERFACES_MAX];
+    size_t interface_count;
+    bool server_is_loopback;
+    char name[NAME_BYTES_MAX + 16], text[TEXT_BYTES_MAX + 1]; /* of the event that is being told */
+    bool ended;
+    int status;
+};
+
+/* ---- what the machine tells ---- */
+
+static bool split(const char *server, char host[static HOST_MAX], const char **ret_port)
+{
+    const char *colon = strchr(server, ':'), *end = server + strlen(server);
+    *ret_port = SERVER_PORT;
+    if (*server == '[') {
+        end = strchr(server++, ']');
+        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+            return false;
+        if (end[1] == ':')
+            *ret_port = end + 2;
+    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+        end = colon;
+        *ret_port = colon + 1;
+    }
+    int size = snprintf(host, HOST_MAX, "%.*s", (int)(end - server), server);
+    return size > 0 && size < HOST_MAX;
+}
+
+static size_t take_found(const struct addrinfo *found, struct addr ret[static ENGINE_SERVER_ADDRS_MAX])
+{
+    size_t count = 0;
+    for (; found != NULL && count < ENGINE_SERVER_ADDRS_MAX; found = found->ai_next) {
+        const struct sockaddr_in *v4 = (const void *)found->ai_addr;
+        const struct sockaddr_in6 *v6 = (const void *)found->ai_addr;
+        if (found->ai_family == AF_INET)
+            count += addr_from_ip(&ret[count], (const uint8_t *)&v4->sin_addr, 4, ntohs(v4->sin_port));
+        else if (found->ai_family == AF_INET6)
+            count += addr_from_ip(&ret[count], (const uint8_t *)&v6->sin6_addr, 16, ntohs(v6->sin6_port));
+    }
+    return count;
+}
+
+/* How many addresses the server has; 0: *ret_why says why none is known. */
+static size_t resolve(const char *server, struct addr ret[static ENGINE_SERVER_ADDRS_MAX], const char **ret_why)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
+    char host[HOST_MAX];
+    const char *port;
+    *ret_why = "it is neither HOST nor HOST:PORT";
+    if (!split(server, host, &port))
+        return 0;
+    int error = getaddrinfo(host, port, &hints, &found);
+    if (error != 0) {
+        *ret_why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+        return 0;
+    }
+    size_t count = take_found(found, ret);
+    freeaddrinfo(found);
+    return count;
+}
+
+static bool are_equal(const struct addr *a, size_t a_count, const struct addr *b, size_t b_count)
+{
+    for (size_t i = 0; a_count == b_count && i < a_count; i++)
+        if (!addr_equal(&a[i], &b[i]))
+            return false;
+    return a_count == b_count;
+}
+
+static void tell_server(struct run *r)
+{
+    struct addr addrs[ENGINE_SERVER_ADDRS_MAX];
+    const char *why;
+    size_t count = resolve(r->loop->server, addrs, &why);
+    struct engine_command known = {.kind = COMMAND_SERVER_ADDRS, .addrs = addrs, .addr_count = count};
+    struct engine_command unknown = {
+        .kind = COMMAND_SERVER_UNKNOWN, .text = (const uint8_t *)why, .text_size = strlen(why)};
+    r->wants_server = count == 0;
+    if (count == 0 && (r->told_unknown || r->server_count > 0)) /* what was known may still be right */
+        return;
+    if (count > 0 && are_equal(addrs, count, r->servers, r->server_count))
+        return;
+    r->told_unknown = count == 0;
+    memcpy(r->servers, addrs, count * sizeof *addrs);
+    r->server_count = count;
+    for (size_t i = 0; i < count; i++)
+        r->server_is_loopback |= addr_is_loopback(&addrs[i]);
+    engine_command(r->engine, net_now(), count > 0 ? &known : &unknown);
+}
+
+static void tell_interfaces(struct run *r)
+{
+    struct addr found[ENGINE_INTERFACES_MAX];
+    uint8_t prefixes[ENGINE_INTERFACES_MAX];
+    size_t count = interfaces_list(found, prefixes, ENGINE_INTERFACES_MAX, r->server_is_loopback);
+    if (are_equal(found, count, r->interfaces, r->interface_count))
+        return;
+    memcpy(r->interfaces, found, count * sizeof *found);
+    r->interface_count = count;
+    engine_command(r->engine, net_now(),
+                   &(struct engine_command){
+                       .kind = COMMAND_INTERFACES, .addrs = found, .prefixes = prefixes, .addr_count = count});
+}
+
+static void tell_entropy(struct run *r)
+{
+    uint8_t entropy[RNG_SEED_BYTES];
+    if (getrandom(entropy, sizeof entropy, 0) != sizeof entropy)
+        return;
+    engine_command(r->engine, net_now(), &(struct engine_command){.kind = COMMAND_ENTROPY, .entropy = entropy});
+    explicit_bzero(entropy, sizeof entropy);
+    r->entropy = net_now();
+}
+
+static void tick(struct run *r)
+{
+    r->tick = net_now() + VTIME_S(TICK_S);
+    if (r->wants_server)
+        tell_server(r);
+    tell_interfaces(r);
+    if (net_now() >= r->entropy + VTIME_S(2 * TICK_S)) /* a sleep counts */
+        tell_entropy(r);
+}
+
+/* ---- what the engine wants ---- */
+
+static void open_socket(struct run *r, const struct engine_out *out)
+{
+    struct addr any = {.family = out->family};
+    struct engine_command answer = {.kind = COMMAND_SOCKET_OPENED, .socket = out->socket};
+    int fd = udp_open(&any, &answer.addr);
+    if (fd < 0)
+        answer.kind = COMMAND_SOCKET_FAILED;
+    else
+        r->fds[out->socket] = (struct pollfd){.fd = fd, .events = POLLIN};
+    engine_command(r->engine, net_now(), &answer);
+}
+
+static void close_socket(struct run *r, uint16_t socket)
+{
+    if (r->fds[socket].fd >= 0)
+        close(r->fds[socket].fd);
+    r->fds[socket].fd = -1;
+}
+
+/* Other errors are loss to the engine. */
+static bool is_final(int error)
+{
+    return error == ENETUNREACH || error == EHOSTUNREACH || error == EPERM || error == EACCES ||
+           error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+static void send_datagram(struct run *r, const struct engine_out *out)
+{
+    int error = -udp_send(r->fds[out->socket].fd, NULL, &out->to, out->ttl, out->bytes, out->size);
+    if (!is_final(error))
+        return;
+    const char *text = strerror(error);
+    struct engine_command failed = {.kind = COMMAND_SEND_FAILED,
+                                    .socket = out->socket,
+                                    .addr = out->to,
+                                    .text = (const uint8_t *)text,
+                                    .text_size = strlen(text)};
+    engine_command(r->engine, net_now(), &failed);
+}
+
+/* A copy goes out, for whoever is told may call the engine. */
+static void tell_event(struct run *r, const struct engine_event *from)
+{
+    struct engine_event event = *from;
+    if (event.name != NULL)
+        snprintf(r->name, sizeof r->name, "%s", event.name);
+    if (event.text != NULL) {
+        memcpy(r->text, event.text, event.text_size);
+        r->text[event.text_size] = '\0';
+    }
+    event.name = event.name == NULL ? NULL : r->name;
+    event.text = event.text == NULL ? NULL : r->text;
+    if (event.kind == EVENT_SERVER_LOST) /* it may be somewhere else by now */
+        r->wants_server = true;
+    if (event.kind == EVENT_END) {
+        r->ended = true;
+        r->status = event.status;
+    }
+    r->loop->event(r->engine, net_now(), &event, r->loop->data);
+    struct engine_command written = {.kind = COMMAND_WRITTEN, .peer = event.peer, .number = event.number};
+    if (event.kind == EVENT_MESSAGE)
+        engine_command(r->engine, net_now(), &written);
+}
+
+static void pump(struct run *r)
+{
+    struct engine_out out;
+    while (!r->ended && engine_poll(r->engine, net_now(), &out)) {
+        if (out.kind == OUT_SEND)
+            send_datagram(r, &out);
+        else if (out.kind == OUT_OPEN)
+            open_socket(r, &out);
+        else if (out.kind == OUT_CLOSE)
+            close_socket(r, out.socket);
+        else
+            tell_event(r, &out.event);
+    }
+}
+
+/* ---- a turn ---- */
+
+static void receive(struct run *r, uint16_t socket)
+{
+    uint8_t datagram[DATAGRAM_BYTES_MAX + 1]; /* a longer one is none of ours: the engine drops it */
+    struct addr from, local;
+    int size = udp_receive(r->fds[socket].fd, datagram, sizeof datagram, &from, &local);
+    if (size < 0)
+        return;
+    size_t got = (size_t)size < sizeof datagram ? (size_t)size : sizeof datagram;
+    engine_input(r->engine, net_now(), socket, &local, &from, datagram, got);
+    pump(r);
+}
+
+static void wait_for_something(struct run *r)
+{
+    vtime_us now = net_now(), due = engine_deadline(r->engine), wait = VTIME_MS(1); /* if it is over: do not spin */
+    due = due < r->tick ? due : r->tick;
+    if (due > now + wait)
+        wait = due - now;
+    struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000), .tv_nsec = (long)(wait % 1000000) * 1000};
+    r->fds[WATCHED] = (struct pollfd){.fd = r->loop->readable == NULL ? -1 : r->loop->fd, .events = POLLIN};
+    if (ppoll(r->fds, WATCHED + 1, &timeout, NULL) < 0) /* EINTR: a signal of the caller's; nothing is told then */
+        for (size_t i = 0; i <= WATCHED; i++)
+            r->fds[i].revents = 0;
+}
+
+static void run(struct run *r)
+{
+    tell_server(r);
+    tick(r);
+    for (pump(r); !r->ended; pump(r)) {
+        wait_for_something(r);
+        bool is_readable = r->fds[WATCHED].revents != 0;
+        for (uint16_t i = 0; i < ENGINE_SOCKETS_MAX && !r->ended; i++)
+            if (r->fds[i].fd >= 0 && r->fds[i].revents != 0)
+                receive(r, i);
+        if (is_readable && !r->ended && r->loop->readable != NULL)
+            r->loop->readable(r->engine, net_now(), r->loop->data);
+        if (net_now() >= r->tick)
+            tick(r);
+    }
+}
+
+int engine_run(const struct engine_config *config, struct engine_loop *loop)
+{
+    uint8_t seed[RNG_SEED_BYTES];
+    struct run *r = calloc(1, sizeof *r);
+    struct engine *e = calloc(1, engine_size());
+    int status = r == NULL || e == NULL ? -ENOMEM : 0;
+    if (sodium_init() < 0 || getrandom(seed, sizeof seed, 0) != sizeof seed)
+        status = -EIO;
+    if (status == 0) {
+        *r = (struct run){.engine = e, .loop = loop, .entropy = net_now()};
+        for (size_t i = 0; i <= WATCHED; i++)
+            r->fds[i].fd = -1;
+        engine_init(e, config, seed, net_now());
+        run(r);
+        for (uint16_t i = 0; i < ENGINE_SOCKETS_MAX; i++)
+            close_socket(r, i);
+        status = r->status;
+        explicit_bzero(e, engine_size()); /* what was said is still in there */
+        explicit_bzero(r, sizeof *r);
+        explicit_bzero(seed, sizeof seed);
+    }
+    free(e);
+    free(r);
+    return status;
+}
