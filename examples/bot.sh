@@ -11,3 +11,5 @@ while IFS= read -ru "$messages" line; do
     *': uptime') uptime >&"$answers" ;;
     esac
 done
+trap - EXIT
+wait "$client" # its status is ours

@@ -114,6 +114,12 @@ class Examples(TestCase):
         bot.exit_status()
         self.assertFalse(os.path.exists("/proc/" + client), "its client is still there")
 
+    def test_bots_end_with_their_client(self):
+        for bot in ("bot.py", "bot.sh"):
+            status, out, err = run(self, [os.path.join(EXAMPLES, bot), "--nonsense"], env=environment(P2P_CLIENT=CLIENT))
+            self.assertEqual((status, out), (2, ""))
+            self.assertEqual(err, "p2p-client: unknown option '--nonsense'; --help lists them\n")
+
 
 if __name__ == "__main__":
     harness.main()
