@@ -27,7 +27,12 @@ skip() {
 
 # ---- each of these prints "--name" or "--name=" (takes a value), in order ----
 # shellcheck disable=SC2016
-table() { sed -nE 's/.*\{"([a-z-]+)", (no|required)_argument,.*/--\1 \2/p' "src/${1#p2p-}/options.c" | sed 's/ no//; s/ required/=/'; }
+table() { # --probe is between the two programs
+    local folder=${1#p2p-}
+    [ "$folder" != client-gtk ] || folder=gui
+    sed -nE 's/.*\{"([a-z-]+)", (no|required)_argument,.*/--\1 \2/p' "src/$folder/options.c" |
+        sed '/^--probe /d; s/ no//; s/ required/=/'
+}
 help_of() {
     "$build/$1" --help | grep -E '^  --' |
         sed -E 's/^  ((--[a-z-]+)(, --[a-z-]+)*( [A-Za-z:|[]+[^ ]*)?).*/\1/; s/, /\n/g' | sed -E 's/ .+/=/'
@@ -44,7 +49,7 @@ same() { # PROGRAM COMMAND: it has exactly the options of the table
     local expected found
     expected=$(table "$1" | sort)
     found=$("$2" "$1" | sort -u)
-    [ "$(wc -l <<<"$expected")" -ge 10 ] || { echo "the table of $1 cannot be read any more"; return 1; }
+    [ "$(wc -l <<<"$expected")" -ge 9 ] || { echo "the table of $1 cannot be read any more"; return 1; }
     diff <(echo "$expected") <(echo "$found") | sed -n 's/^</missing:/p; s/^>/too much:/p' | grep . && return 1
     return 0
 }
@@ -73,19 +78,21 @@ fits() {
 }
 shows_an_example() { "$build/$1" --help | grep -E "^  (.*\| )?$1 --" ; }
 
-for program in p2p-client p2p-server; do
-    check "$program: --help" same $program help_of
+for program in p2p-client p2p-client-gtk p2p-server; do
     check "$program: manual page" same $program manual
     check "$program: bash" same_names $program bash_words
     check "$program: bash, values" bash_values $program
     check "$program: zsh" same $program zsh_specs
     check "$program: fish" same $program fish_specs
+done
+for program in p2p-client p2p-server; do
+    check "$program: --help" same $program help_of
     check "$program: --help fits a terminal" fits $program
     check "$program: --help has an example" shows_an_example $program
 done
 check "p2p-server: docs/operating.md" same_in_operating
 
-# ---- the console's commands, and the codes of warnings ----
+# ---- the window's keys, the console's commands, and the codes of warnings ----
 console_commands() {
     diff <(sed -nE 's/^ +"\/([a-z]+) .*",$/\1/p' src/client/console.c | sort) \
         <(sed -nE 's/^\.It Ic \/([a-z]+).*/\1/p' man/p2p-client.1 | grep -vx help | sort)
@@ -95,6 +102,14 @@ codes() { # in src/, as the manual page has them
         grep -xE 'weak-keyword|wrong-keyword|too-many-strangers|room-full|server-(unreachable|busy)|bad-command|protocol-error'; } | sort -u) \
         <(sed -n '/^\.Sh DIAGNOSTICS/,/^\.Sh SEE/s/^\.It Li \(.*\)/\1/p' man/p2p-client.1 | sort)
 }
+window_keys() { # each has a line in the page
+    local keys
+    keys=$(sed -n '/^\.Sh KEYS/,/^\.Sh ENV/p' man/p2p-client-gtk.1)
+    grep -oP '"title">\K[^<]+(?=</property><property name="accelerator")' src/gui/data/shortcuts.ui |
+        while read -r title; do grep -qE "^$title( |:|\.|$)" <<<"$keys" || echo "missing: $title"; done | grep . && return 1
+    return 0
+}
+check "the window's keys in its manual page" window_keys
 check "the console's commands in the manual page" console_commands
 check "codes in the manual page" codes
 

@@ -44,12 +44,13 @@ install: install-gui
 install-gui: window
 ifneq ($(gui_ldlibs),)
 	install -D -m 755 $(B)/p2p-client-gtk $(DESTDIR)$(PREFIX)/bin/p2p-client-gtk
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/man/man1 man/p2p-client-gtk.1
 	$(foreach f,$(gui_shared),install -D -m 644 src/gui/data/$(notdir $(f)) $(DESTDIR)$(DATADIR)/$(f) &&) :
 endif
 
 uninstall: uninstall-gui
 uninstall-gui:
-	rm -f $(DESTDIR)$(PREFIX)/bin/p2p-client-gtk $(addprefix $(DESTDIR)$(DATADIR)/,$(gui_shared))
+	rm -f $(DESTDIR)$(PREFIX)/bin/p2p-client-gtk $(addprefix $(DESTDIR)$(DATADIR)/,$(gui_shared) man/man1/p2p-client-gtk.1)
 
 $(filter $(B)/tests/test_gui_%,$(tests)): $(call objects,$(gui_model_src))
 

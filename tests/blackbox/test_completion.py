@@ -23,6 +23,13 @@ CASES = {
     "p2p-server --log-level w": "p2p-server --log-level warning ",
     "p2p-server --config /etc/host": "p2p-server --config /etc/host",  # hosts, hostname, host.conf
     "p2p-server --user roo": "p2p-server --user root ",
+    "p2p-client-gtk --rel": "p2p-client-gtk --relay ",
+    "p2p-client-gtk --relay o": "p2p-client-gtk --relay only ",
+}
+BASH_CASES = {
+    "p2p-client --relay=n": "p2p-client --relay=never ",
+    "p2p-client --name=--": "p2p-client --name=--",
+    "p2p-server --log-level=w": "p2p-server --log-level=warning ",
 }
 
 
@@ -38,11 +45,11 @@ class Completion(TestCase):
             f.write(content)
         return path
 
-    def complete(self, *shell):
+    def complete(self, *shell, more=()):
         """Each case on a line of its own: Tab, then the letters DONE, which must stand where the completion ends."""
         pane = Tmux(self).pane(*shell)
         pane.wait_screen(r"(?m)^READY")
-        for typed, whole in CASES.items():
+        for typed, whole in dict(CASES, **dict(more)).items():
             pane.type(typed)
             pane.key("Tab")
             pane.type("DONE")
@@ -59,7 +66,7 @@ class Completion(TestCase):
         os.symlink(os.path.join(COMPLETIONS, "bash"), os.path.join(self.folder, "bash-completion", "completions"))
         rc = self.file("bashrc", "PS1='READY '\nexport XDG_DATA_HOME=%s\nclear() { printf '\\e[H\\e[2J\\e[3J'; }\n. %s\n"
                        % (self.folder, BASH_COMPLETION))
-        self.complete("bash", "--noprofile", "--rcfile", rc, "-i")
+        self.complete("bash", "--noprofile", "--rcfile", rc, "-i", more=BASH_CASES)
 
     @unittest.skipUnless(shutil.which("tmux") and shutil.which("zsh"), "no tmux or no zsh here")
     def test_zsh(self):

@@ -1,0 +1,10 @@
+complete -c p2p-client-gtk -f
+complete -c p2p-client-gtk -l keyword -x -d 'The keyword'
+complete -c p2p-client-gtk -l keyword-file -r -F -d 'A file whose first line is the keyword'
+complete -c p2p-client-gtk -l new -d 'Make a keyword'
+complete -c p2p-client-gtk -l server -x -a '(__fish_print_hostnames)' -d 'Where to meet'
+complete -c p2p-client-gtk -l name -x -d 'How others see you'
+complete -c p2p-client-gtk -l relay -x -a 'auto never only' -d 'May it go through the server'
+complete -c p2p-client-gtk -l wait -x -d 'End after so many seconds alone'
+complete -c p2p-client-gtk -l version -d 'Print the version'
+complete -c p2p-client-gtk -l help -d 'Print a summary'
