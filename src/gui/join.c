@@ -50,6 +50,17 @@ static void on_activate(AdwEntryRow *row, gpointer data)
     g_action_group_activate_action(G_ACTION_GROUP(((struct window *)data)->window), "join", NULL);
 }
 
+/* libadwaita's own buttons in a row have a tooltip, and no name for a screen reader. */
+static void name_by_tooltip(GtkWidget *widget)
+{
+    const char *tooltip = gtk_widget_get_tooltip_text(widget);
+    if (GTK_IS_BUTTON(widget) && tooltip != NULL)
+        window_set_label(widget, tooltip);
+    for (GtkWidget *child = gtk_widget_get_first_child(widget); child != NULL;
+         child = gtk_widget_get_next_sibling(child))
+        name_by_tooltip(child);
+}
+
 void join_open(struct window *w)
 {
     static const char *const entries[] = {"keyword", "name", "server"};
@@ -62,6 +73,9 @@ void join_open(struct window *w)
     for (guint i = 0; join_relays[i] != NULL; i++)
         if (g_strcmp0(w->join.relay, join_relays[i]) == 0)
             adw_combo_row_set_selected(ADW_COMBO_ROW(window_get(w, "relay")), i);
+    name_by_tooltip(window_get(w, "keyword"));
+    name_by_tooltip(window_get(w, "name"));
+    name_by_tooltip(window_get(w, "own_name"));
     join_show_trouble(w, NULL);
     show_hint(w);
 }

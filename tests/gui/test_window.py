@@ -91,6 +91,17 @@ class JoinScreen(WindowCase):
         w.see("Send", "push button", when=fits)
         self.picture(w, "narrow-new")
 
+    def test_whatever_can_be_pressed_has_a_name(self):
+        pressed = ("push button", "toggle button", "text", "password text", "combo box")
+        w = self.window("--name", "ann")
+        w.see("Show Text", "push button")
+        names = [t.name for t in w.things() if t.role in pressed]
+        w, _ = self.chat()
+        w.key("F9")
+        w.see("Compare words with bob", "push button")
+        names += [t.name for t in w.things() if t.role in pressed]
+        self.assertEqual([name for name in names if name == "" or name.startswith(("Gtk", "Adw"))], [])
+
     def test_what_the_client_refuses_is_said_there(self):
         w = self.window("--server", "not/a/server")
         w.type("crab-lunar-toast")
