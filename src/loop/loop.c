@@ -13,9 +13,8 @@
 #include <unistd.h>
 
 enum {
-    TICK_S = 30,                  /* interfaces; every second time fresh entropy, as the client does it */
-    HOST_MAX = 256,               /* a DNS name (RFC 1035 s2.3.4, written out), and more than any address */
-    WATCHED = ENGINE_SOCKETS_MAX, /* the caller's place behind the sockets */
+    TICK_S = 30,    /* interfaces; every second time fresh entropy, as the client does it */
+    HOST_MAX = 256, /* a DNS name (RFC 1035 s2.3.4, written out), and more than any address */
 };
 
 #define SERVER_PORT "41414"
@@ -23,10 +22,10 @@ enum {
 struct run {
     struct engine *engine;
     struct engine_loop *loop;
-    struct pollfd fds[ENGINE_SOCKETS_MAX + 1]; /* -1: closed, which poll(2) skips */
-    vtime_us tick;                             /* when the next one is due */
-    vtime_us entropy;                          /* when it was last told */
-    bool wants_server;                         /* its name is to be resolved (again) */
+    int fds[ENGINE_SOCKETS_MAX]; /* -1: closed */
+    vtime_us tick;               /* when the next one is due */
+    vtime_us entropy;            /* when it was last told */
+    bool wants_server;           /* its name is to be resolved (again) */
     bool told_unknown;
     struct addr servers[ENGINE_SERVER_ADDRS_MAX]; /* as told */
     size_t server_count;
@@ -164,15 +163,15 @@ static void open_socket(struct run *r, const struct engine_out *out)
     if (fd < 0)
         answer.kind = COMMAND_SOCKET_FAILED;
     else
-        r->fds[out->socket] = (struct pollfd){.fd = fd, .events = POLLIN};
+        r->fds[out->socket] = fd;
     engine_command(r->engine, net_now(), &answer);
 }
 
 static void close_socket(struct run *r, uint16_t socket)
 {
-    if (r->fds[socket].fd >= 0)
-        close(r->fds[socket].fd);
-    r->fds[socket].fd = -1;
+    if (r->fds[socket] >= 0)
+        close(r->fds[socket]);
+    r->fds[socket] = -1;
 }
 
 /* Other errors are loss to the engine. */
@@ -184,7 +183,7 @@ static bool is_final(int error)
 
 static void send_datagram(struct run *r, const struct engine_out *out)
 {
-    int error = -udp_send(r->fds[out->socket].fd, NULL, &out->to, out->ttl, out->bytes, out->size);
+    int error = -udp_send(r->fds[out->socket], NULL, &out->to, out->ttl, out->bytes, out->size);
     if (!is_final(error))
         return;
     const char *text = strerror(error);
@@ -241,7 +240,7 @@ static void receive(struct run *r, uint16_t socket)
 {
     uint8_t datagram[DATAGRAM_BYTES_MAX + 1]; /* a longer one is none of ours: the engine drops it */
     struct addr from, local;
-    int size = udp_receive(r->fds[socket].fd, datagram, sizeof datagram, &from, &local);
+    int size = udp_receive(r->fds[socket], datagram, sizeof datagram, &from, &local);
     if (size < 0)
         return;
     size_t got = (size_t)size < sizeof datagram ? (size_t)size : sizeof datagram;
@@ -249,34 +248,56 @@ static void receive(struct run *r, uint16_t socket)
     pump(r);
 }
 
-static void wait_for_something(struct run *r)
+/* The open ones only: poll(2) refuses more places than the process may have descriptors. ret_sockets[i] is the number
+ * of ret[i]; the caller's descriptor comes last. */
+static nfds_t list(const struct run *r, struct pollfd ret[static ENGINE_SOCKETS_MAX + 1],
+                   uint16_t ret_sockets[static ENGINE_SOCKETS_MAX + 1])
+{
+    nfds_t count = 0;
+    for (uint16_t i = 0; i < ENGINE_SOCKETS_MAX; i++) {
+        if (r->fds[i] < 0)
+            continue;
+        ret_sockets[count] = i;
+        ret[count++] = (struct pollfd){.fd = r->fds[i], .events = POLLIN};
+    }
+    if (r->loop->readable != NULL)
+        ret[count++] = (struct pollfd){.fd = r->loop->fd, .events = POLLIN};
+    return count;
+}
+
+static struct timespec time_to_wait(const struct run *r)
 {
     vtime_us now = net_now(), due = engine_deadline(r->engine), wait = VTIME_MS(1); /* if it is over: do not spin */
     due = due < r->tick ? due : r->tick;
     if (due > now + wait)
         wait = due - now;
-    struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000), .tv_nsec = (long)(wait % 1000000) * 1000};
-    r->fds[WATCHED] = (struct pollfd){.fd = r->loop->readable == NULL ? -1 : r->loop->fd, .events = POLLIN};
-    if (ppoll(r->fds, WATCHED + 1, &timeout, NULL) < 0) /* EINTR: a signal of the caller's; nothing is told then */
-        for (size_t i = 0; i <= WATCHED; i++)
-            r->fds[i].revents = 0;
+    return (struct timespec){.tv_sec = (time_t)(wait / 1000000), .tv_nsec = (long)(wait % 1000000) * 1000};
+}
+
+static void turn(struct run *r)
+{
+    struct pollfd fds[ENGINE_SOCKETS_MAX + 1];
+    uint16_t sockets[ENGINE_SOCKETS_MAX + 1];
+    nfds_t count = list(r, fds, sockets);
+    bool is_watching = r->loop->readable != NULL;
+    struct timespec timeout = time_to_wait(r);
+    if (ppoll(fds, count, &timeout, NULL) > 0) { /* EINTR: a signal that the caller handles */
+        for (nfds_t i = 0; i < count - is_watching && !r->ended; i++)
+            if (fds[i].revents != 0 && r->fds[sockets[i]] == fds[i].fd)
+                receive(r, sockets[i]);
+        if (is_watching && fds[count - 1].revents != 0 && !r->ended && r->loop->readable != NULL)
+            r->loop->readable(r->engine, net_now(), r->loop->data);
+    }
+    if (net_now() >= r->tick)
+        tick(r);
 }
 
 static void run(struct run *r)
 {
     tell_server(r);
     tick(r);
-    for (pump(r); !r->ended; pump(r)) {
-        wait_for_something(r);
-        bool is_readable = r->fds[WATCHED].revents != 0;
-        for (uint16_t i = 0; i < ENGINE_SOCKETS_MAX && !r->ended; i++)
-            if (r->fds[i].fd >= 0 && r->fds[i].revents != 0)
-                receive(r, i);
-        if (is_readable && !r->ended && r->loop->readable != NULL)
-            r->loop->readable(r->engine, net_now(), r->loop->data);
-        if (net_now() >= r->tick)
-            tick(r);
-    }
+    for (pump(r); !r->ended; pump(r))
+        turn(r);
 }
 
 int engine_run(const struct engine_config *config, struct engine_loop *loop)
@@ -289,8 +310,8 @@ int engine_run(const struct engine_config *config, struct engine_loop *loop)
         status = -EIO;
     if (status == 0) {
         *r = (struct run){.engine = e, .loop = loop, .entropy = net_now()};
-        for (size_t i = 0; i <= WATCHED; i++)
-            r->fds[i].fd = -1;
+        for (size_t i = 0; i < ENGINE_SOCKETS_MAX; i++)
+            r->fds[i] = -1;
         engine_init(e, config, seed, net_now());
         run(r);
         for (uint16_t i = 0; i < ENGINE_SOCKETS_MAX; i++)

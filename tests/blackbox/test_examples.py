@@ -69,6 +69,17 @@ class Examples(TestCase):
         echo.signal(signal.SIGINT)
         echo.expect_exit(0)
 
+    def test_echo_with_few_descriptors(self):
+        """Less than the engine has numbers for sockets; what cannot be opened is told to it."""
+        server = Server(self)
+        echo = self.start("sh", "-c", 'ulimit -n 12; exec "$@"', "sh", ECHO, server.address, self.keyword)
+        ann = JsonClient(self, server, keyword=self.keyword, name="ann")
+        ann.expect("peer")
+        ann.say("hello")
+        ann.expect_texts(["hello"])
+        self.ends(echo, ann)
+        echo.expect_exit(0)
+
     def test_echo_more_than_its_credit(self):
         echo, ann = self.meet(ECHO, "{server}", "{keyword}")
         texts = ["%d " % i + "x" * 8000 for i in range(40)]  # five times the 64 KiB that it may be sent ahead
