@@ -130,7 +130,7 @@ static void console_event(struct view *v, const struct engine_event *event)
     else if (event->kind == EVENT_KEYWORD)
         show_keyword(k, event->text);
     else if (event->kind == EVENT_END && client_has_failed(k->client) && !people_came(&k->people))
-        say(k, "nobody came; are the keyword and the server the same on the other side?");
+        say(k, people_nobody_came(&k->people));
     else if (people_sentence(&k->people, event, message_text(k, event->id), &line))
         say_and_keep(k, line.at);
     buffer_free(&line);

@@ -47,6 +47,7 @@ static void set_name(struct people *p, struct person *person, const char *name)
 
 void people_note(struct people *p, const struct engine_event *event)
 {
+    p->server_answered |= event->kind == EVENT_REGISTERED;
     if (event->kind != EVENT_PEER && event->kind != EVENT_NAME && event->kind != EVENT_PEER_LEFT &&
         event->kind != EVENT_PATH)
         return;
@@ -163,6 +164,13 @@ static void path_sentence(struct people *p, const struct engine_event *event, co
 bool people_came(const struct people *p)
 {
     return p->next > 0;
+}
+
+const char *people_nobody_came(const struct people *p)
+{
+    if (p->server_answered)
+        return "nobody came; are the keyword and the server the same on the other side?";
+    return "nobody came, and the server never answered; is its address right, is it running, and is UDP let through?";
 }
 
 bool people_sentence(struct people *p, const struct engine_event *event, const char *what, struct buffer *ret)

@@ -18,12 +18,15 @@ struct people {
     struct person all[PEOPLE_MAX];
     size_t        next;     /* the slot that is overwritten next: who has left is remembered for a while */
     bool          distinct; /* show the number behind a name that somebody else here has too */
+    bool          server_answered; /* ever */
 };
 
-/* Notes what the event says of a peer. */
+/* Notes what the event says of a peer, or that the server is there. */
 void people_note(struct people *p, const struct engine_event *event);
 /* Has anybody ever been there? */
 bool people_came(const struct people *p);
+/* What to say of it and to do about it if not, at the end. Static. */
+const char *people_nobody_came(const struct people *p);
 /* Never NULL: "peer N" for somebody unknown, "anybody" for 0. `buf` is used for that. */
 const char *people_name(const struct people *p, uint32_t peer, char buf[static 32]);
 /* The next one who is present behind *at (0 to begin with), as shown; NULL: no more. */

@@ -69,7 +69,7 @@ static void pipe_event(struct view *v, const struct engine_event *event)
     else if (event->kind == EVENT_KEYWORD)
         show_keyword(p, event->text);
     else if (event->kind == EVENT_END && client_has_failed(p->client) && !people_came(&p->people))
-        say(p, "nobody came; are the keyword and the server the same on the other side?");
+        say(p, people_nobody_came(&p->people));
     else if (people_sentence(&p->people, event, what, &line))
         say(p, line.at);
     buffer_free(&line);
