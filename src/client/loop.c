@@ -103,17 +103,11 @@ static void on_event(struct client *c, struct engine_event *event)
     c->view->event(c->view, event);
 }
 
-static bool is_unreachable(int error)
-{
-    return error == ENETUNREACH || error == EHOSTUNREACH || error == EPERM || error == EACCES ||
-           error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
-}
-
 /* Whatever the network answers, the program goes on: other errors are loss. */
 static void carry_out_send(struct client *c, const struct engine_out *out)
 {
     int error = -sockets_send(&c->sockets, out);
-    if (!is_unreachable(error))
+    if (!udp_is_unreachable(error))
         return;
     const char *text = strerror(error);
     struct engine_command failed = {.kind = COMMAND_SEND_FAILED,

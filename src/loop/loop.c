@@ -174,17 +174,10 @@ static void close_socket(struct run *r, uint16_t socket)
     r->fds[socket] = -1;
 }
 
-/* Other errors are loss to the engine. */
-static bool is_final(int error)
-{
-    return error == ENETUNREACH || error == EHOSTUNREACH || error == EPERM || error == EACCES ||
-           error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
-}
-
 static void send_datagram(struct run *r, const struct engine_out *out)
 {
     int error = -udp_send(r->fds[out->socket], NULL, &out->to, out->ttl, out->bytes, out->size);
-    if (!is_final(error))
+    if (!udp_is_unreachable(error))
         return;
     const char *text = strerror(error);
     struct engine_command failed = {.kind = COMMAND_SEND_FAILED,

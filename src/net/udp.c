@@ -272,6 +272,12 @@ int udp_send(int fd, const struct addr *local, const struct addr *to, uint8_t tt
     return 0;
 }
 
+bool udp_is_unreachable(int error)
+{
+    return error == ENETUNREACH || error == EHOSTUNREACH || error == EPERM || error == EACCES ||
+           error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
 vtime_us net_now(void)
 {
     struct timespec t;

@@ -25,6 +25,8 @@ int udp_receive(int fd, uint8_t *at, size_t cap, struct addr *ret_from, struct a
 /* Sends; local may be NULL or ADDR_NONE (the system picks). ttl 0: the system's. Returns 0 or -errno. A full
  * queue (-EAGAIN, -ENOBUFS) is loss and 0. */
 int udp_send(int fd, const struct addr *local, const struct addr *to, uint8_t ttl, const uint8_t *at, size_t size);
+/* What udp_send returned, made positive: nothing goes there from here. Other errors are loss to the engine. */
+bool udp_is_unreachable(int error);
 /* CLOCK_BOOTTIME. */
 vtime_us net_now(void);
 #endif
