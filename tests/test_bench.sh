@@ -4,26 +4,13 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${P2P_BUILD:-build}
-passed=0 failed=0
+. tests/checks.sh
 if grep -q __asan_init "$build/p2p-server"; then
-    echo 'skipped: what a sanitized program takes is no figure'
-    echo '0 passed, 0 failed, 1 skipped'
-    exit 0
+    skip 'what a sanitized program takes is no figure'
+    finish
 fi
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-
-check() { # NAME COMMAND...
-    local name=$1
-    shift
-    if "$@" >"$scratch/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-        awk '{ print "     " $0 }' "$scratch/out"
-    fi
-}
 
 # figures_are_there COUNT JSON: so many rows, and all rounds of all above 0, but for what waits for nothing.
 figures_are_there() {
@@ -59,5 +46,4 @@ check "a wrong name" refuses python3 bench/run.py "$build" --bench nothing
 check "a wrong number" refuses "$build/bench/registry" many
 check "a wrong mode" refuses "$build/bench/register_load" sleep 1 1 1 1
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${P2P_BUILD:-build}
-passed=0 failed=0 skipped=0
+. tests/checks.sh
 
 # expect NAME PATTERN COMMAND...: status 0, and a line of the output matches.
 expect() {
@@ -68,9 +68,4 @@ else
 fi
 expect "loopback" 'both directions delivered' python3 scripts/demo.py "$build"
 
-if [ "$skipped" -gt 0 ]; then
-    echo "$passed passed, $failed failed, $skipped skipped"
-else
-    echo "$passed passed, $failed failed"
-fi
-[ "$failed" -eq 0 ]
+finish

@@ -4,27 +4,9 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${P2P_BUILD:-build}
-passed=0 failed=0 skipped=0
+. tests/checks.sh
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-
-check() { # NAME COMMAND...: status 0 is right
-    local name=$1
-    shift
-    if "$@" >"$scratch/out" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok   $name: $(tail -n 1 "$scratch/out")"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-        tail -n 40 "$scratch/out"
-    fi
-}
-
-skip() {
-    skipped=$((skipped + 1))
-    echo "skip $1"
-}
 
 # Nothing replayed is nothing tested.
 replays() {
@@ -67,9 +49,4 @@ else
     skip "canary, fuzzed: no clang with libFuzzer here (make fuzz installs it)"
 fi
 
-if [ "$skipped" -gt 0 ]; then
-    echo "$passed passed, $failed failed, $skipped skipped"
-else
-    echo "$passed passed, $failed failed"
-fi
-[ "$failed" -eq 0 ]
+finish

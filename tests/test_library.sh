@@ -5,21 +5,9 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${P2P_BUILD:-build}
 cc=${CC:-gcc}
-passed=0 failed=0
+. tests/checks.sh
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
-
-check() { # NAME COMMAND...: status 0
-    local name=$1 out
-    shift
-    if out=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-        awk '{ print "     " $0 }' <<<"$out" | head -n 40
-    fi
-}
 
 sanitize=() make_args=(B="$build")
 if grep -q __asan_init "$build/p2p-server"; then
@@ -82,5 +70,4 @@ check "no other name is visible" hides_the_rest
 check "one version" knows_its_version
 check "one header" includes_no_other_header
 check "make uninstall" leaves_nothing
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -8,7 +8,7 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 clean=$scratch/clean tree=$scratch/clean
 cc=${CC:-gcc}
-passed=0 failed=0
+. tests/checks.sh
 
 # put FILE LINE...
 put() {
@@ -129,7 +129,7 @@ expect "a word that does not belong" FAIL words src/net/udp.c:8
 
 # ---- what is only checked where the tool is ----
 for tool in clang-format cppcheck; do
-    command -v $tool >/dev/null || { echo "skip $tool: not installed here"; skipped=$((${skipped:-0} + 1)); }
+    command -v $tool >/dev/null || skip "$tool is not installed here"
 done
 if command -v clang-format >/dev/null; then
     append src/wire/text.c 'int  text_odd( void );'
@@ -147,9 +147,4 @@ if command -v cppcheck >/dev/null; then
     expect "an index out of bounds" FAIL cppcheck src/wire/text.c:11
 fi
 
-if [ "${skipped:-0}" -gt 0 ]; then
-    echo "$passed passed, $failed failed, $skipped skipped"
-else
-    echo "$passed passed, $failed failed"
-fi
-[ "$failed" -eq 0 ]
+finish

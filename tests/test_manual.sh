@@ -5,25 +5,9 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${P2P_BUILD:-build}
-passed=0 failed=0 skipped=0
+. tests/checks.sh
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
-
-check() { # NAME COMMAND...: status 0
-    local name=$1 out
-    shift
-    if out=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-        awk '{ print "     " $0 }' <<<"$out" | head -n 40
-    fi
-}
-skip() {
-    echo "skipped: $1"
-    skipped=$((skipped + 1))
-}
 
 # ---- each of these prints "--name" or "--name=" (takes a value), in order ----
 # shellcheck disable=SC2016
@@ -135,5 +119,4 @@ else
     skip "no mandoc or lowdown here"
 fi
 
-if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
-[ "$failed" -eq 0 ]
+finish

@@ -3,14 +3,10 @@
 # docs/protocol.md shows it as it is.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-passed=0 failed=0
-check() { # NAME COMMAND...
-    if "${@:2}"; then passed=$((passed + 1)); else echo "failed: $1"; failed=$((failed + 1)); fi
-}
+. tests/checks.sh
 shown() {
     diff <(sed -n '/^## 10\./,/^## 11\./p' docs/protocol.md | sed -n '/^```$/,/^```$/p' | sed '1d;$d') tests/vectors/worked-example.txt
 }
 check "the script computes it" python3 tests/vectors/worked_example.py --check
 check "the document shows it" shown
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

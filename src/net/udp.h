@@ -4,6 +4,7 @@
 #define NET_UDP_H
 #include "wire/addr.h"
 #include "wire/vtime.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
