@@ -9,6 +9,7 @@
 #   sizes    no file over 700 lines, no function over 120
 #   words    nothing left "to do later" in the tree
 #   cppcheck errors only; if cppcheck is here
+#   clang    compiles it without a warning, too (all but the window); if clang is here
 #
 # The last line is "N passed, N failed[, N skipped]".
 set -u
@@ -16,7 +17,7 @@ cd "$(dirname "$0")/.." || exit 1
 build=${1:-build}
 shift $(($# > 0 ? 1 : 0))
 checks=("$@")
-[ ${#checks[@]} -gt 0 ] || checks=(layers purity format sizes words cppcheck)
+[ ${#checks[@]} -gt 0 ] || checks=(layers purity format sizes words cppcheck clang)
 export LC_ALL=C.UTF-8
 shopt -s nullglob globstar
 
@@ -149,7 +150,7 @@ check_purity() {
     return $bad
 }
 
-# ---- format, sizes, words, cppcheck ----
+# ---- format, sizes, words, cppcheck, clang ----
 check_format() {
     command -v clang-format >/dev/null || { echo "no clang-format here"; return 2; }
     local files=(src/**/*.c tests/**/*.c fuzz/**/*.c bench/*.c examples/*.c) out
@@ -189,6 +190,15 @@ check_cppcheck() {
     command -v cppcheck >/dev/null || { echo "no cppcheck here"; return 2; }
     # uninitvar: misled by pointers in arrays; the compilers and valgrind look for those.
     cppcheck --suppress=uninitvar --quiet -j2 --std=c11 --error-exitcode=1 --inline-suppr -Isrc --template='{file}:{line}: {message}' src 2>&1
+}
+
+check_clang() {
+    command -v clang >/dev/null || { echo "no clang here"; return 2; }
+    local out
+    out=$(clang -std=c11 -D_GNU_SOURCE -fsyntax-only -Wall -Wextra -Werror -DP2P_VERSION='"0"' -Isrc -I"$build/gen" \
+        src/{wire,peer,server,net,loop,client}/*.c 2>&1) && return
+    grep error: <<<"$out"
+    return 1
 }
 
 # ---- run ----

@@ -128,7 +128,7 @@ append src/net/udp.c '/* FIXME: later */'
 expect "a word that does not belong" FAIL words src/net/udp.c:8
 
 # ---- what is only checked where the tool is ----
-for tool in clang-format cppcheck; do
+for tool in clang-format cppcheck clang; do
     command -v $tool >/dev/null || skip "$tool is not installed here"
 done
 if command -v clang-format >/dev/null; then
@@ -145,6 +145,13 @@ fi
 if command -v cppcheck >/dev/null; then
     append src/wire/text.c 'int text_over(void);' 'int text_over(void)' '{' '    int a[2] = {0};' '    return a[2];' '}'
     expect "an index out of bounds" FAIL cppcheck src/wire/text.c:11
+fi
+
+if command -v clang >/dev/null; then
+    append src/wire/text.c 'struct text_in { int a, b; };' 'struct text_out { int c; struct text_in in; };' \
+        'struct text_out text_made(void);' 'struct text_out text_made(void)' '{' \
+        '    return (struct text_out){.c = 1, .in = {1}};' '}'
+    expect "a part left out that clang misses" FAIL clang 'src/wire/text.c:'
 fi
 
 finish
