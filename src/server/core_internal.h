@@ -21,6 +21,9 @@ enum {
     UNANSWERED_MAX = 2,                /* in a row; then nobody until the next refresh */
     SPENT_MAX = 4, /* shares of one registration on one source prefix, without a link: then one in SPENT_GAP_S */
     FEW = 16,              /* in a room or bucket, with whom two stocks are enough: there that does not count */
+    /* Cells of that memory for each registration: a flood of 365 introductions a second keeps 44,000 of them in use. Of
+     * 65,536 two that are taken by chance were the rule, and one pair in twenty did not meet; of 524,288 they are rare. */
+    SPENT_CELLS = 8,
     SPENT_SHARES_LEFT = 2,             /* these only on a prefix on which none is spent */
     SPENT_KEY = 1000, /* where it counts they come after everybody else */
     FAILED_KEY = 2,                    /* those whose runs have failed come after two of every other prefix */

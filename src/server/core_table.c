@@ -165,8 +165,8 @@ size_t tables_lay_out(struct tables *ret, uint8_t *block, const struct server_co
     ret->prefix_mask = power_of_two(registrations) - 1;
     ret->pairs = lay(&l, (size_t)pairs * PAIR_WAYS, sizeof(struct pair));
     ret->pairs_mask = pairs - 1;
-    ret->spent = lay(&l, power_of_two(registrations), sizeof *ret->spent);
-    ret->spent_mask = power_of_two(registrations) - 1;
+    ret->spent = lay(&l, SPENT_CELLS * power_of_two(registrations), sizeof *ret->spent);
+    ret->spent_mask = SPENT_CELLS * power_of_two(registrations) - 1;
     ret->limit_cells = lay(&l, (size_t)LIMITS * LIMIT_CELLS, sizeof *ret->limit_cells);
     return l.size < SIZE_MAX - 64 ? l.size : SIZE_MAX;
 }
