@@ -176,7 +176,7 @@ static void do_leave(struct world *w, struct random_client *c)
 static void do_garbage(struct world *w, struct random_client *c)
 {
     uint8_t bytes[DATAGRAM_BYTES_MAX + 1];
-    size_t size = rng_below(&w->dice, sizeof bytes + 1);
+    size_t size = chance(w, 3) ? sizeof bytes : rng_below(&w->dice, sizeof bytes); /* too long, or not */
     rng_bytes(&w->dice, bytes, size);
     memcpy(bytes, "\rP2P1", size < 5 ? size : 5);
     c->sources[c->base.addr.port % PORTS].sent += size + UDP4_HEADER_BYTES;
