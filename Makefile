@@ -84,7 +84,7 @@ test_src   := $(sort $(wildcard tests/test_*.c tests/sim/test_*.c) $(sim_program
 generated      := $(B)/gen/p2p.pb-c
 pure_objects   := $(call objects,$(wire_src) $(peer_src) $(server_pure_src))
 server_objects := $(call objects,src/server/main.c $(server_src) $(server_pure_src) $(net_src) $(wire_src))
-client_objects := $(call objects,src/client/main.c $(client_src) $(peer_src) $(net_src) $(wire_src))
+client_objects := $(call objects,src/client/main.c $(client_src) src/loop/tell.c $(peer_src) $(net_src) $(wire_src))
 tests          := $(patsubst %.c,$(B)/%,$(test_src))
 # The two shells may use the same names: tests/test_server_*.c get the server's, all others the client's.
 server_tests   := $(filter $(B)/tests/test_server_%,$(tests))
@@ -119,7 +119,7 @@ $(B)/p2p-peer.symbols: scripts/public-header.sh $(library_headers)
 	$(quiet)scripts/public-header.sh --symbols >$@
 
 # gcc compiles what was put off (-flto) here: objcopy could not rename anything in it.
-$(B)/p2p-peer.o: $(call objects,$(peer_src) $(wire_src) $(loop_src) src/net/udp.c src/net/interfaces.c) $(generated).o $(B)/p2p-peer.symbols
+$(B)/p2p-peer.o: $(call objects,$(peer_src) $(wire_src) $(loop_src) $(addprefix src/net/,host.c interfaces.c udp.c)) $(generated).o $(B)/p2p-peer.symbols
 	$(say) LINK $@
 	$(quiet)$(CC) $(CFLAGS) $(if $(filter gcc,$(compiler)),-flinker-output=nolto-rel) -r -nostdlib -o $@ $(filter %.o,$^)
 	$(quiet)objcopy --redefine-syms=$(B)/p2p-peer.symbols $@
@@ -179,7 +179,7 @@ FORCE:
 # ---- tests ----
 tests: $(tests)
 $(server_tests): $(call objects,$(server_src))
-$(client_tests): $(call objects,$(client_src))
+$(client_tests): $(call objects,$(client_src) src/loop/tell.c)
 $(tests): $(B)/%: $(B)/%.o $(test_objects)
 	$(say) LINK $@
 	$(quiet)$(link) -o $@ $^ $(test_ldlibs) $(LDLIBS)

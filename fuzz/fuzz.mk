@@ -17,8 +17,8 @@ fuzz_needs_server   = $(fuzz_cores)
 fuzz_needs_pair     = $(fuzz_cores)
 fuzz_needs_text    := $(call objects,src/client/display.c src/client/buffer.c)
 fuzz_needs_json    := $(call objects,src/client/json.c src/client/lines.c src/client/buffer.c)
-fuzz_needs_console  = $(fuzz_hand) $(fuzz_cores) $(call objects,src/client/console.c src/client/choice.c src/client/people.c src/client/display.c src/client/buffer.c src/client/options.c)
-fuzz_needs_options := $(call objects,src/client/options.c src/client/buffer.c) # it has secret.c inside
+fuzz_needs_console  = $(fuzz_hand) $(fuzz_cores) $(call objects,src/client/console.c src/client/choice.c src/client/people.c src/client/display.c src/client/buffer.c src/client/options.c src/net/host.c)
+fuzz_needs_options := $(call objects,src/client/options.c src/client/buffer.c src/net/host.c) # it has secret.c inside
 fuzz_needs_config  := $(call objects,src/server/log.c $(server_pure_src)) # it has options.c inside
 
 ifeq ($(FUZZER),1)

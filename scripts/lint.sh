@@ -39,7 +39,7 @@ may_include() {
     src/net/*) [[ $included == wire/* || $included == net/* ]] ;;
     src/loop/*) [[ $included == wire/* || $included == peer/engine.h || $included == net/* || $included == loop/* ]] ;;
     src/server/*) [[ $included == wire/* || $included == net/* || $included == server/* ]] ;;
-    src/client/*) [[ $included == wire/* || $included == peer/* || $included == net/* || $included == client/* ]] ;;
+    src/client/*) [[ $included == wire/* || $included == peer/* || $included == net/* || $included == loop/tell.h || $included == client/* ]] ;;
     # A process of its own beside the client: of it only what makes foreign text fit to be shown.
     src/gui/*) [[ $included == gui/* || $included == client/display.h || $included == client/buffer.h ||
         $included == wire/keyword.h || $included == wire/limits.h || $included == wire/text.h ]] ;;

@@ -103,40 +103,18 @@ static void on_event(struct client *c, struct engine_event *event)
     c->view->event(c->view, event);
 }
 
-/* Whatever the network answers, the program goes on: other errors are loss. */
-static void carry_out_send(struct client *c, const struct engine_out *out)
-{
-    int error = -sockets_send(&c->sockets, out);
-    if (!udp_is_unreachable(error))
-        return;
-    const char *text = strerror(error);
-    struct engine_command failed = {.kind = COMMAND_SEND_FAILED,
-                                    .socket = out->socket,
-                                    .addr = out->to,
-                                    .text = (const uint8_t *)text,
-                                    .text_size = strlen(text)};
-    engine_command(c->engine, net_now(), &failed);
-}
-
 static void carry_out_open(struct client *c, const struct engine_out *out)
 {
-    struct engine_command opened = {.kind = COMMAND_SOCKET_OPENED, .socket = out->socket};
-    int error = -sockets_open(&c->sockets, out->socket, out->family, &opened.addr);
-    if (error != 0) {
-        const char *text = strerror(error);
-        opened = (struct engine_command){.kind = COMMAND_SOCKET_FAILED,
-                                         .socket = out->socket,
-                                         .text = (const uint8_t *)text,
-                                         .text_size = strlen(text)};
-    }
-    engine_command(c->engine, net_now(), &opened);
+    struct addr local = {0};
+    int error = -sockets_open(&c->sockets, out->socket, out->family, &local);
+    tell_opened(c->engine, out->socket, error, &local);
 }
 
 static void carry_out(struct client *c, struct engine_out *out)
 {
     switch (out->kind) {
-    case OUT_SEND:
-        carry_out_send(c, out);
+    case OUT_SEND: /* whatever the network answers, the program goes on */
+        tell_sent(c->engine, out, -sockets_send(&c->sockets, out));
         break;
     case OUT_OPEN:
         carry_out_open(c, out);

@@ -1,5 +1,5 @@
 #include "client/machine.h"
-#include "net/interfaces.h"
+#include "net/host.h"
 #include "net/udp.h"
 #include "wire/rng.h"
 #include <event2/event.h>
@@ -12,30 +12,14 @@ enum {
     SLEEP_US = 5000000, /* the clocks moved apart by more: the machine slept */
 };
 
-static bool addrs_equal(const struct addr *a, size_t a_count, const struct addr *b, size_t b_count)
-{
-    for (size_t i = 0; a_count == b_count && i < a_count; i++)
-        if (!addr_equal(&a[i], &b[i]))
-            return false;
-    return a_count == b_count;
-}
-
 static void tell_interfaces(struct machine *m)
 {
-    struct addr found[ENGINE_INTERFACES_MAX];
-    uint8_t prefixes[ENGINE_INTERFACES_MAX];
+    struct engine_command changed;
     bool loopback = false;
     for (size_t i = 0; i < m->resolver.addr_count; i++)
         loopback |= addr_is_loopback(&m->resolver.addrs[i]);
-    size_t count = interfaces_list(found, prefixes, ENGINE_INTERFACES_MAX, loopback);
-
-    if (addrs_equal(found, count, m->told_interfaces, m->told_interface_count))
-        return;
-    memcpy(m->told_interfaces, found, count * sizeof *found);
-    m->told_interface_count = count;
-    client_command(m->client,
-                   &(struct engine_command){
-                       .kind = COMMAND_INTERFACES, .addrs = found, .prefixes = prefixes, .addr_count = count});
+    if (tell_interfaces_changed(&m->told_interfaces, loopback, &changed))
+        client_command(m->client, &changed);
 }
 
 static void tell_entropy(struct machine *m)

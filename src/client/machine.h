@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include "client/client.h"
 #include "client/resolve.h"
+#include "loop/tell.h"
 
 struct machine {
     struct client  *client;
@@ -12,8 +13,9 @@ struct machine {
     struct event   *tick;
     unsigned        ticks;
     vtime_us        slept; /* CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC */
-    struct addr     told_interfaces[ENGINE_INTERFACES_MAX], told_server[ENGINE_SERVER_ADDRS_MAX];
-    size_t          told_interface_count, told_server_count;
+    struct told_interfaces told_interfaces;
+    struct addr     told_server[ENGINE_SERVER_ADDRS_MAX];
+    size_t          told_server_count;
     bool            told_unknown;
 };
 

@@ -1,7 +1,6 @@
 #include "client/options.h"
 #include "client/buffer.h"
 #include "wire/text.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -86,97 +85,12 @@ static bool number_parse(uint64_t *ret, const char *text, uint64_t max)
     return true;
 }
 
-/* ---- the server ---- */
-
-static bool port_parse(uint16_t *ret, const char *text, char ret_error[static OPTIONS_ERROR_MAX])
-{
-    uint64_t port;
-    if (!number_parse(&port, text, UINT16_MAX) || port == 0)
-        return wrong(ret_error, "the port '%.40s' is not a number from 1 to 65535", text);
-    *ret = (uint16_t)port;
-    return true;
-}
-
-static bool host_is_numeric(struct addr *ret, const char *host, uint16_t port)
-{
-    uint8_t ip[16];
-    if (inet_pton(AF_INET, host, ip) == 1)
-        return addr_from_ip(ret, ip, 4, port);
-    if (inet_pton(AF_INET6, host, ip) == 1)
-        return addr_from_ip(ret, ip, 16, port);
-    return false;
-}
-
-/* What the resolver would take as an address of another spelling (0x7f.1) or refuse anyway. */
-static bool host_is_name(const char *host)
-{
-    size_t size = strlen(host);
-    if (size == 0 || host[0] == '-' || host[0] == '.')
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)host[i] <= ' ' || strchr("/\\:@[]%?#'\"\x7f", host[i]) != NULL)
-            return false;
-    return true;
-}
-
-/* Cuts `text` into host and port; *ret_port points to the port's text or is NULL. */
-static bool host_split(char *host, const char *text, const char **ret_port, char ret_error[static OPTIONS_ERROR_MAX])
-{
-    const char *end, *colon = strchr(text, ':');
-    *ret_port = NULL;
-    if (text[0] == '[') {
-        end = strchr(text, ']');
-        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
-            return wrong(ret_error, "the server '%.80s' is not written as [IPv6] or [IPv6]:PORT", text);
-        text++;
-        if (end[1] == ':')
-            *ret_port = end + 2;
-    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
-        end = colon;
-        *ret_port = colon + 1;
-    } else {
-        end = text + strlen(text);
-    }
-    size_t size = (size_t)(end - text);
-    if (size > HOST_BYTES_MAX)
-        return wrong(ret_error, "the server's name is longer than %d bytes, which no name can be", HOST_BYTES_MAX);
-    memcpy(host, text, size);
-    host[size] = '\0';
-    return true;
-}
-
-bool host_port_parse(struct host_port *ret, const char *text, char ret_error[static OPTIONS_ERROR_MAX])
-{
-    struct host_port server = {.port = SERVER_PORT_DEFAULT};
-    const char *port;
-
-    if (!host_split(server.host, text, &port, ret_error))
-        return false;
-    if (port != NULL && !port_parse(&server.port, port, ret_error))
-        return false;
-    if (!host_is_numeric(&server.numeric, server.host, server.port)) {
-        if (text[0] == '[' || strchr(server.host, ':') != NULL)
-            return wrong(ret_error, "the server '%.80s' is not an IPv6 address (with a port: [2001:db8::1]:41414)",
-                         text);
-        if (!host_is_name(server.host))
-            return wrong(ret_error, "the server '%.80s' is neither a name nor an address; write HOST or HOST:PORT",
-                         text);
-    } else if (!addr_is_sendable(&server.numeric)) {
-        return wrong(
-            ret_error,
-            "the server's address '%.80s' is none that packets can be sent to; give the one that clients reach it by",
-            text);
-    }
-    *ret = server;
-    return true;
-}
-
 static bool take_server(struct options *o, const char *where, const char *text,
                         char ret_error[static OPTIONS_ERROR_MAX])
 {
-    char why[OPTIONS_ERROR_MAX];
+    char why[HOST_ERROR_MAX];
     if (!host_port_parse(&o->server, text, why))
-        return wrong(ret_error, "%s: %.400s", where, why);
+        return wrong(ret_error, "%s: %s", where, why);
     snprintf(o->server_text, sizeof o->server_text, "%s", text);
     o->server_given = true;
     return true;

@@ -4,26 +4,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "net/host.h"
 #include "peer/engine.h"
 #include "wire/addr.h"
 
 enum {
-    SERVER_PORT_DEFAULT = 41414,
     WAIT_S_DEFAULT      = 86400,
     WAIT_S_MAX          = 1000000000, /* 31 years: no sum of microseconds overflows */
-    HOST_BYTES_MAX      = 253,        /* a DNS name (RFC 1035 s2.3.4, written out) */
     KEYWORD_TYPED_MAX   = 1024,       /* as typed; the normal form of a longer one would be too long, too */
     OPTIONS_ERROR_MAX   = 512,
 };
 
 enum client_mode { MODE_AUTO, MODE_CONSOLE, MODE_JSON };
 enum keyword_source { KEYWORD_FROM_NOWHERE, KEYWORD_FROM_FLAG, KEYWORD_FROM_FILE, KEYWORD_FROM_NEW };
-
-struct host_port {
-    char        host[HOST_BYTES_MAX + 1]; /* as given, without brackets */
-    uint16_t    port;
-    struct addr numeric; /* ADDR_NONE: a name to be resolved */
-};
 
 struct options {
     bool                help, version;
@@ -44,8 +37,6 @@ struct options {
 /* Reads the flags and P2P_SERVER. The value of --keyword is overwritten in argv. False: wrong usage, one
  * sentence in ret_error. With help or version the rest has not been looked at. */
 bool options_parse(struct options *ret, int argc, char **argv, char ret_error[static OPTIONS_ERROR_MAX]);
-/* HOST, HOST:PORT, v4, v4:port, [v6], [v6]:port or bare v6. */
-bool host_port_parse(struct host_port *ret, const char *text, char ret_error[static OPTIONS_ERROR_MAX]);
 /* The command that brings somebody else into the same chat, for --new. */
 struct buffer;
 void options_other_side(const struct options *o, const char *keyword, struct buffer *ret);

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,39 +24,13 @@ struct job {
     int pipe;
     struct addr addrs[ENGINE_SERVER_ADDRS_MAX];
     size_t addr_count;
-    char error[160];
+    char error[HOST_ERROR_MAX];
 };
-
-static void job_add(struct job *job, const struct sockaddr *sa)
-{
-    struct addr found = {0};
-    if (sa->sa_family == AF_INET)
-        addr_from_ip(&found, (const uint8_t *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4, job->port);
-    else if (sa->sa_family == AF_INET6)
-        addr_from_ip(&found, (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 16,
-                     job->port);
-    if (!addr_is_sendable(&found) || job->addr_count == ENGINE_SERVER_ADDRS_MAX)
-        return;
-    for (size_t i = 0; i < job->addr_count; i++)
-        if (addr_equal(&job->addrs[i], &found))
-            return;
-    job->addrs[job->addr_count++] = found;
-}
 
 static void *resolve(void *data)
 {
     struct job *job = data;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *list = NULL;
-    int error = getaddrinfo(job->host, NULL, &hints, &list);
-
-    for (struct addrinfo *a = error == 0 ? list : NULL; a != NULL; a = a->ai_next)
-        job_add(job, a->ai_addr);
-    if (list != NULL)
-        freeaddrinfo(list);
-    if (error != 0)
-        snprintf(job->error, sizeof job->error, "%s", error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
-    else if (job->addr_count == 0)
-        snprintf(job->error, sizeof job->error, "it has no address that can be used");
+    job->addr_count = host_resolve(job->host, job->port, job->addrs, ENGINE_SERVER_ADDRS_MAX, job->error);
     if (write(job->pipe, &job, sizeof job) != sizeof job) /* the reader is gone */
         free(job);
     return NULL;

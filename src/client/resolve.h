@@ -3,7 +3,7 @@
 #define CLIENT_RESOLVE_H
 #include <stdbool.h>
 #include <stddef.h>
-#include "client/options.h"
+#include "net/host.h"
 #include "peer/engine.h"
 
 struct event_base;

@@ -1,9 +1,8 @@
 #include "loop/loop.h"
-#include "net/interfaces.h"
+#include "loop/tell.h"
+#include "net/host.h"
 #include "net/udp.h"
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -13,11 +12,8 @@
 #include <unistd.h>
 
 enum {
-    TICK_S = 30,    /* interfaces; every second time fresh entropy, as the client does it */
-    HOST_MAX = 256, /* a DNS name (RFC 1035 s2.3.4, written out), and more than any address */
+    TICK_S = 30, /* interfaces; every second time fresh entropy, as the client does it */
 };
-
-#define SERVER_PORT "41414"
 
 struct run {
     struct engine *engine;
@@ -29,8 +25,7 @@ struct run {
     bool told_unknown;
     struct addr servers[ENGINE_SERVER_ADDRS_MAX]; /* as told */
     size_t server_count;
-    struct addr interfaces[ENGINE_INTERFACES_MAX];
-    size_t interface_count;
+    struct told_interfaces interfaces;
     bool server_is_loopback;
     char name[NAME_BYTES_MAX + 16], text[TEXT_BYTES_MAX + 1]; /* of the event that is being told */
     bool ended;
@@ -39,77 +34,33 @@ struct run {
 
 /* ---- what the machine tells ---- */
 
-static bool split(const char *server, char host[static HOST_MAX], const char **ret_port)
+/* How many addresses the server has. */
+static size_t find_server(struct run *r, struct addr ret[static ENGINE_SERVER_ADDRS_MAX],
+                          char ret_why[static HOST_ERROR_MAX])
 {
-    const char *colon = strchr(server, ':'), *end = server + strlen(server);
-    *ret_port = SERVER_PORT;
-    if (*server == '[') {
-        end = strchr(server++, ']');
-        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
-            return false;
-        if (end[1] == ':')
-            *ret_port = end + 2;
-    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
-        end = colon;
-        *ret_port = colon + 1;
-    }
-    int size = snprintf(host, HOST_MAX, "%.*s", (int)(end - server), server);
-    return size > 0 && size < HOST_MAX;
-}
-
-static size_t take_found(const struct addrinfo *found, struct addr ret[static ENGINE_SERVER_ADDRS_MAX])
-{
-    size_t count = 0;
-    for (; found != NULL && count < ENGINE_SERVER_ADDRS_MAX; found = found->ai_next) {
-        const struct sockaddr_in *v4 = (const void *)found->ai_addr;
-        const struct sockaddr_in6 *v6 = (const void *)found->ai_addr;
-        if (found->ai_family == AF_INET)
-            count += addr_from_ip(&ret[count], (const uint8_t *)&v4->sin_addr, 4, ntohs(v4->sin_port));
-        else if (found->ai_family == AF_INET6)
-            count += addr_from_ip(&ret[count], (const uint8_t *)&v6->sin6_addr, 16, ntohs(v6->sin6_port));
-    }
-    return count;
-}
-
-/* How many addresses the server has; 0: *ret_why says why none is known. */
-static size_t resolve(const char *server, struct addr ret[static ENGINE_SERVER_ADDRS_MAX], const char **ret_why)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    char host[HOST_MAX];
-    const char *port;
-    *ret_why = "it is neither HOST nor HOST:PORT";
-    if (!split(server, host, &port))
-        return 0;
-    int error = getaddrinfo(host, port, &hints, &found);
-    if (error != 0) {
-        *ret_why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+    struct host_port server;
+    if (!host_port_parse(&server, r->loop->server, ret_why)) {
+        snprintf(ret_why, HOST_ERROR_MAX, "it is neither HOST nor HOST:PORT");
         return 0;
     }
-    size_t count = take_found(found, ret);
-    freeaddrinfo(found);
-    return count;
-}
-
-static bool are_equal(const struct addr *a, size_t a_count, const struct addr *b, size_t b_count)
-{
-    for (size_t i = 0; a_count == b_count && i < a_count; i++)
-        if (!addr_equal(&a[i], &b[i]))
-            return false;
-    return a_count == b_count;
+    if (server.numeric.family == ADDR_NONE)
+        return host_resolve(server.host, server.port, ret, ENGINE_SERVER_ADDRS_MAX, ret_why);
+    *ret = server.numeric;
+    return 1;
 }
 
 static void tell_server(struct run *r)
 {
     struct addr addrs[ENGINE_SERVER_ADDRS_MAX];
-    const char *why;
-    size_t count = resolve(r->loop->server, addrs, &why);
+    char why[HOST_ERROR_MAX] = "";
+    size_t count = find_server(r, addrs, why);
     struct engine_command known = {.kind = COMMAND_SERVER_ADDRS, .addrs = addrs, .addr_count = count};
     struct engine_command unknown = {
         .kind = COMMAND_SERVER_UNKNOWN, .text = (const uint8_t *)why, .text_size = strlen(why)};
     r->wants_server = count == 0;
     if (count == 0 && (r->told_unknown || r->server_count > 0)) /* what was known may still be right */
         return;
-    if (count > 0 && are_equal(addrs, count, r->servers, r->server_count))
+    if (count > 0 && addrs_equal(addrs, count, r->servers, r->server_count))
         return;
     r->told_unknown = count == 0;
     memcpy(r->servers, addrs, count * sizeof *addrs);
@@ -121,16 +72,9 @@ static void tell_server(struct run *r)
 
 static void tell_interfaces(struct run *r)
 {
-    struct addr found[ENGINE_INTERFACES_MAX];
-    uint8_t prefixes[ENGINE_INTERFACES_MAX];
-    size_t count = interfaces_list(found, prefixes, ENGINE_INTERFACES_MAX, r->server_is_loopback);
-    if (are_equal(found, count, r->interfaces, r->interface_count))
-        return;
-    memcpy(r->interfaces, found, count * sizeof *found);
-    r->interface_count = count;
-    engine_command(r->engine, net_now(),
-                   &(struct engine_command){
-                       .kind = COMMAND_INTERFACES, .addrs = found, .prefixes = prefixes, .addr_count = count});
+    struct engine_command changed;
+    if (tell_interfaces_changed(&r->interfaces, r->server_is_loopback, &changed))
+        engine_command(r->engine, net_now(), &changed);
 }
 
 static void tell_entropy(struct run *r)
@@ -157,14 +101,11 @@ static void tick(struct run *r)
 
 static void open_socket(struct run *r, const struct engine_out *out)
 {
-    struct addr any = {.family = out->family};
-    struct engine_command answer = {.kind = COMMAND_SOCKET_OPENED, .socket = out->socket};
-    int fd = udp_open(&any, &answer.addr);
-    if (fd < 0)
-        answer.kind = COMMAND_SOCKET_FAILED;
-    else
+    struct addr any = {.family = out->family}, local = {0};
+    int fd = udp_open(&any, &local);
+    if (fd >= 0)
         r->fds[out->socket] = fd;
-    engine_command(r->engine, net_now(), &answer);
+    tell_opened(r->engine, out->socket, fd < 0 ? -fd : 0, &local);
 }
 
 static void close_socket(struct run *r, uint16_t socket)
@@ -176,16 +117,7 @@ static void close_socket(struct run *r, uint16_t socket)
 
 static void send_datagram(struct run *r, const struct engine_out *out)
 {
-    int error = -udp_send(r->fds[out->socket], NULL, &out->to, out->ttl, out->bytes, out->size);
-    if (!udp_is_unreachable(error))
-        return;
-    const char *text = strerror(error);
-    struct engine_command failed = {.kind = COMMAND_SEND_FAILED,
-                                    .socket = out->socket,
-                                    .addr = out->to,
-                                    .text = (const uint8_t *)text,
-                                    .text_size = strlen(text)};
-    engine_command(r->engine, net_now(), &failed);
+    tell_sent(r->engine, out, -udp_send(r->fds[out->socket], NULL, &out->to, out->ttl, out->bytes, out->size));
 }
 
 /* A copy goes out, for whoever is told may call the engine. */
@@ -312,8 +244,8 @@ int engine_run(const struct engine_config *config, struct engine_loop *loop)
         status = r->status;
         explicit_bzero(e, engine_size()); /* what was said is still in there */
         explicit_bzero(r, sizeof *r);
-        explicit_bzero(seed, sizeof seed);
     }
+    explicit_bzero(seed, sizeof seed);
     free(e);
     free(r);
     return status;
