@@ -21,10 +21,11 @@ enum {
     UNANSWERED_MAX = 2,                /* in a row; then nobody until the next refresh */
     SPENT_MAX = 4, /* shares of one registration on one source prefix, without a link: then one in SPENT_GAP_S */
     FEW = 16,              /* in a room or bucket, with whom two stocks are enough: there that does not count */
-    /* Cells of that memory for each registration: a flood of 365 introductions a second keeps 44,000 of them in use. Of
-     * 65,536 two that are taken by chance were the rule, and one pair in twenty did not meet; of 524,288 they are rare. */
+    /* Cells of that memory for each registration. A flood of 365 introductions a second writes 44,000 of them in
+     * SPENT_GAP_S. Of 65,536 the two of a prefix were then taken by chance in 24 of 100 cases, and one pair of friends in
+     * twenty did not meet; of 524,288 in 0.6. */
     SPENT_CELLS = 8,
-    SPENT_SHARES_LEFT = 2,             /* these only on a prefix on which none is spent */
+    SPENT_SHARES_LEFT = 2, /* these only on a prefix on which none is spent, and of which not more are there */
     SPENT_KEY = 1000, /* where it counts they come after everybody else */
     FAILED_KEY = 2,                    /* those whose runs have failed come after two of every other prefix */
     SIGNAL_FRAMES_MAX = 16,            /* each way, in one introduction */
@@ -387,6 +388,7 @@ bool limit_stranger(struct server *s, vtime_us now, const struct addr *source); 
 /* The next three: for sources that are real. */
 bool limit_control(struct server *s, vtime_us now, const struct addr *source);
 bool limit_introduction(struct server *s, vtime_us now, const struct addr *newcomer);
+bool limit_introduction_is_left(struct server *s, vtime_us now, const struct addr *newcomer); /* takes none */
 enum limit_verdict limit_relay(struct server *s, vtime_us now, const struct addr *source, size_t bytes);
 
 /* ---- core_cookie.c ---- */
@@ -446,8 +448,14 @@ uint8_t place_bits_matched(const struct server *s, vtime_us now);
 uint32_t place_free_number(struct server *s, vtime_us now); /* 0: none found */
 void place_reserve(struct server *s, vtime_us now, uint32_t number);
 
-/* ---- core_introduce.c ---- */
+/* ---- core_choose.c ---- */
 void introduce_registration(struct server *s, vtime_us now, uint32_t id);
+
+/* ---- core_introduce.c ---- */
+bool is_open_to_more(const struct server *s, uint32_t party);
+uint8_t *share_count(const struct server *s, uint32_t party);
+uint32_t introduction_between(const struct server *s, uint32_t a, uint32_t b); /* 0: none */
+bool introduction_begin(struct server *s, vtime_us now, uint32_t newcomer, uint32_t waiter); /* false: no room */
 void introduce_stranger(struct server *s, vtime_us now, uint32_t id);
 bool introduction_used_share(const struct server *s, uint32_t party, const uint8_t point[static 32]);
 void introductions_forget(struct server *s, uint32_t party); /* the party is going */

@@ -16,8 +16,10 @@ uint32_t introduction_next(const struct server *s, uint32_t introduction, uint32
     return i->side[introduction_side_of(i, party)].next;
 }
 
-static uint32_t find_between(const struct server *s, uint32_t a, uint32_t b)
+uint32_t introduction_between(const struct server *s, uint32_t a, uint32_t b)
 {
+    if (party_at(s, b)->introduction_count < party_at(s, a)->introduction_count)
+        return introduction_between(s, b, a); /* the shorter chain */
     uint32_t id = party_at(s, a)->introductions;
     for (; id != 0; id = introduction_next(s, id, a)) {
         const struct introduction *i = introduction_at(s, id);
@@ -52,7 +54,7 @@ void introduction_send_peer_info(struct server *s, const struct introduction *i,
 
 /* ---- beginning ---- */
 
-static uint8_t *share_count(const struct server *s, uint32_t party)
+uint8_t *share_count(const struct server *s, uint32_t party)
 {
     return is_stranger(s, party) ? &stranger_at(s, party)->share_count : &registration_at(s, party)->share_count;
 }
@@ -126,7 +128,7 @@ static bool make_room(struct server *s, vtime_us now)
     return false;
 }
 
-static bool begin(struct server *s, vtime_us now, uint32_t newcomer, uint32_t waiter)
+bool introduction_begin(struct server *s, vtime_us now, uint32_t newcomer, uint32_t waiter)
 {
     uint32_t id = table_take(&s->t.introductions);
     if (id == 0 && make_room(s, now))
@@ -146,104 +148,14 @@ static bool begin(struct server *s, vtime_us now, uint32_t newcomer, uint32_t wa
     return true;
 }
 
-static bool is_open_to_more(const struct server *s, uint32_t party)
+bool is_open_to_more(const struct server *s, uint32_t party)
 {
     const struct party *p = party_at(s, party);
     return *share_count(s, party) > 0 && p->unanswered < UNANSWERED_MAX &&
            p->introduction_count < INTRODUCTIONS_EACH_MAX;
 }
 
-static bool may_meet(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
-{
-    return a != b && is_open_to_more(s, b) && !link_exists(s, a, b) && find_between(s, a, b) == 0 &&
-           !pair_is_blocked(s, now, a, b);
-}
-
-/* ---- two registrations ---- */
-
-/* The newcomer of two registrations is who joined the place later, whoever's refresh brings them together. */
-static bool is_newer(const struct server *s, uint32_t a, uint32_t b)
-{
-    return (int32_t)(registration_at(s, a)->sequence - registration_at(s, b)->sequence) > 0;
-}
-
-/* Shares that the other's prefix has not yet had its part of? */
-static bool may_spend(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
-{
-    const uint32_t spent = spent_on(s, now, a, source_of(s, b));
-    return spent == 0 || (spent<SPENT_MAX && * share_count(s, a)> SPENT_SHARES_LEFT);
-}
-
-static bool may_meet_now(struct server *s, vtime_us now, uint32_t a, uint32_t b)
-{
-    return may_meet(s, now, a, b) && !failed_must_wait(s, now, is_newer(s, a, b) ? a : b);
-}
-
-static bool both_may_spend(const struct server *s, vtime_us now, uint32_t a, uint32_t b)
-{
-    return may_spend(s, now, a, b) && may_spend(s, now, b, a);
-}
-
-static bool meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
-{
-    const uint32_t newcomer = is_newer(s, a, b) ? a : b;
-    if (!limit_introduction(s, now, source_of(s, newcomer))) {
-        s->counts[COUNT_DROPPED_INTRODUCTIONS_RATE]++;
-        return false;
-    }
-    if (!begin(s, now, newcomer, newcomer == a ? b : a))
-        return false;
-    spent_add(s, now, a, source_of(s, b));
-    spent_add(s, now, b, source_of(s, a));
-    failed_introduced(s, now, newcomer);
-    return true;
-}
-
-struct choices { /* whom to introduce first: those of prefixes that had the least so far, then who waits longest */
-    struct {
-        uint32_t id, key;
-    } best[SHARES_MAX];
-    uint32_t count;
-    uint8_t of_prefix[256]; /* members seen, by hash; others of the same hash only come later than they could */
-};
-
-static void choose(struct choices *c, uint32_t id, uint32_t key)
-{
-    uint32_t at = c->count < SHARES_MAX ? c->count++ : SHARES_MAX;
-    if (at == SHARES_MAX && c->best[--at].key <= key)
-        return;
-    for (; at > 0 && c->best[at - 1].key > key; at--)
-        c->best[at] = c->best[at - 1];
-    c->best[at].id = id;
-    c->best[at].key = key;
-}
-
-static uint32_t key_of(const struct server *s, vtime_us now, struct choices *c, uint32_t id, uint32_t other)
-{
-    const struct addr *source = source_of(s, other);
-    uint8_t *seen = &c->of_prefix[server_hash_prefix(s, source, 0) % sizeof c->of_prefix];
-    const uint32_t key = *seen + spent_on(s, now, id, source) + (failed_is_known(s, now, other) ? FAILED_KEY : 0) +
-                         (both_may_spend(s, now, id, other) ? 0 : SPENT_KEY);
-    *seen = (uint8_t)(*seen + (*seen < UINT8_MAX));
-    return key;
-}
-
-/* Where there are few, all may be behind one address: an office, a carrier's NAT. */
-void introduce_registration(struct server *s, vtime_us now, uint32_t id)
-{
-    struct choices c = {.count = 0};
-    struct place_walk k = place_walk(s, now, &registration_at(s, id)->wish);
-    uint32_t members = 0;
-    for (uint32_t other; is_open_to_more(s, id) && (other = place_walk_next(s, &k)) != 0; members++)
-        if (may_meet_now(s, now, id, other))
-            choose(&c, other, key_of(s, now, &c, id, other));
-    for (uint32_t i = 0; i < c.count && is_open_to_more(s, id); i++) {
-        const uint32_t other = c.best[i].id;
-        if (may_meet_now(s, now, id, other) && (members <= FEW || both_may_spend(s, now, id, other)) &&
-            !meet(s, now, id, other))
-            return;
-    }
-}
+/* ---- a stranger ---- */
 
 /* Somebody whose runs all led to a link, or who had none, may spend a share on a source that may be forged. */
 static bool is_cautious(const struct server *s, vtime_us now, uint32_t waiter)
@@ -274,7 +186,7 @@ void introduce_stranger(struct server *s, vtime_us now, uint32_t id)
             longest = other;
     }
     if (longest != 0)
-        u->introduced = begin(s, now, id, longest);
+        u->introduced = introduction_begin(s, now, id, longest);
 }
 
 /* ---- parties come and go ---- */
@@ -308,7 +220,7 @@ void introductions_forget(struct server *s, uint32_t party)
 
 bool introductions_confirm(struct server *s, vtime_us now, uint32_t a, uint32_t b)
 {
-    uint32_t id = find_between(s, a, b);
+    uint32_t id = introduction_between(s, a, b);
     if (id == 0)
         return false;
     if (!introduction_at(s, id)->linked) {

@@ -127,11 +127,21 @@ bool limit_control(struct server *s, vtime_us now, const struct addr *source)
     return true;
 }
 
-bool limit_introduction(struct server *s, vtime_us now, const struct addr *newcomer)
+static bool introductions(struct server *s, vtime_us now, const struct addr *newcomer, uint32_t count)
 {
     const struct table *t = &s->t.introductions;
     grow(&s->limits[LIMIT_INTRODUCTIONS], now, INTRODUCTIONS_PER_S);
-    return take(s, LIMIT_INTRODUCTIONS, newcomer, 1, t->count > t->max / 2);
+    return take(s, LIMIT_INTRODUCTIONS, newcomer, count, t->count > t->max / 2);
+}
+
+bool limit_introduction(struct server *s, vtime_us now, const struct addr *newcomer)
+{
+    return introductions(s, now, newcomer, 1);
+}
+
+bool limit_introduction_is_left(struct server *s, vtime_us now, const struct addr *newcomer)
+{
+    return introductions(s, now, newcomer, 0);
 }
 
 /* Of bytes there is never more than the total, since somebody pays for them. */
