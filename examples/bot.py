@@ -19,8 +19,11 @@ NAME = "bot"
 class Bot:
     def __init__(self, arguments):
         program = os.environ.get("P2P_CLIENT", "p2p-client")
-        self.client = subprocess.Popen([program, "--json", "--name", NAME, *arguments], text=True, encoding="utf-8",
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self.client = subprocess.Popen([program, "--json", "--name", NAME, *arguments], text=True, encoding="utf-8",
+                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as error:
+            sys.exit("bot.py: cannot start %s: %s; P2P_CLIENT names it if it is not in the PATH" % (program, error.strerror))
         self.names = {}  # by number: two people may have the same name, no two ever have the same number
 
     def command(self, **fields):

@@ -51,9 +51,10 @@ static void check_overwritten(int argc, char *const *given, char typed[][TEXT_MA
         if (strcmp(given[i], typed[i]) == 0)
             continue;
         overwritten++;
+        const size_t size = strlen(typed[i]);
         size_t rest = strlen(given[i]);
         FUZZ_CHECK(rest == 0 || given[i][rest - 1] == '=');
-        for (; rest < strlen(typed[i]); rest++)
+        for (; rest < size; rest++)
             FUZZ_CHECK(given[i][rest] == '\0');
     }
     FUZZ_CHECK(overwritten >= 1);

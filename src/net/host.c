@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool wrong(char ret_error[static HOST_ERROR_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -41,11 +42,21 @@ static bool host_is_numeric(struct addr *ret, const char *host, uint16_t port)
     return false;
 }
 
-/* What the resolver would take as an address of another spelling (0x7f.1) or refuse anyway. */
+/* The resolver takes 1.2.3 and 0x7f.1 for addresses; no name ends in a number. */
+static bool ends_in_number(const char *host, size_t size)
+{
+    size_t at = size;
+    while (at > 0 && host[at - 1] != '.')
+        at--;
+    const char *label = host + at;
+    return strncasecmp(label, "0x", 2) == 0 || (label[0] != '\0' && strspn(label, "0123456789") == size - at);
+}
+
+/* What the resolver would refuse anyway, or take for something else. */
 static bool host_is_name(const char *host)
 {
-    size_t size = strlen(host);
-    if (size == 0 || host[0] == '-' || host[0] == '.')
+    const size_t size = strlen(host);
+    if (size == 0 || host[0] == '-' || host[0] == '.' || ends_in_number(host, size))
         return false;
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)host[i] <= ' ' || strchr("/\\:@[]%?#'\"\x7f", host[i]) != NULL)

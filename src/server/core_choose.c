@@ -1,12 +1,16 @@
 /* To whom of a place a registration is introduced, and in what order: a crowd must not get the shares that are for a
  * friend. */
 #include "server/core_internal.h"
+#include <string.h>
 
-enum { PREFIX_CELLS = 1024 };
+struct prefix {      /* of sources in this place */
+    uint32_t member; /* one of it; 0: none is here */
+    uint8_t all, seen;
+};
 
 struct member {
     uint32_t id;
-    uint16_t cell; /* of its prefix */
+    struct prefix *prefix;
 };
 
 struct choice {
@@ -18,18 +22,24 @@ struct choice {
 /* First come those of prefixes that had the least so far, of these who has the fewest beside him behind his prefix,
  * then who waits longest. */
 struct choices {
-    uint32_t id; /* for whom */
-    uint16_t cell;
-    uint32_t count;
+    struct member own; /* for whom */
+    struct member members[WALK_MAX];
+    uint32_t member_count;
+    struct prefix prefixes[2 * WALK_MAX]; /* by hash; as many of them are used as mask says */
+    uint32_t mask;
     struct choice best[SHARES_MAX]; /* by key */
-    struct {
-        uint8_t all, seen;
-    } of_prefix[PREFIX_CELLS]; /* members, by hash; others of the same hash only come later than they could */
+    uint32_t count;
 };
 
-static uint16_t cell_of(const struct server *s, uint32_t member)
+static struct prefix *prefix_of(const struct server *s, struct choices *c, uint32_t member)
 {
-    return (uint16_t)(server_hash_prefix(s, source_of(s, member), 0) % PREFIX_CELLS);
+    const struct addr *source = source_of(s, member);
+    uint32_t at = (uint32_t)server_hash_prefix(s, source, 0) & c->mask;
+    while (c->prefixes[at].member != 0 && !same_prefix(source_of(s, c->prefixes[at].member), source))
+        at = (at + 1) & c->mask;
+    if (c->prefixes[at].member == 0)
+        c->prefixes[at] = (struct prefix){.member = member};
+    return &c->prefixes[at];
 }
 
 static void count_up(uint8_t *count)
@@ -37,15 +47,23 @@ static void count_up(uint8_t *count)
     *count = (uint8_t)(*count + (*count < UINT8_MAX));
 }
 
-static uint32_t count_members(const struct server *s, vtime_us now, struct choices *c, struct member *ret)
+/* Of `members` and `prefixes`, which are large, only what is needed is touched. */
+static void choices_begin(struct choices *c, const struct server *s, vtime_us now, uint32_t id)
 {
-    struct place_walk k = place_walk(s, now, &registration_at(s, c->id)->wish);
-    uint32_t count = 0;
-    for (uint32_t id; (id = place_walk_next(s, &k)) != 0; count++) {
-        ret[count] = (struct member){.id = id, .cell = cell_of(s, id)};
-        count_up(&c->of_prefix[ret[count].cell].all);
+    struct place_walk k = place_walk(s, now, &registration_at(s, id)->wish);
+    c->count = c->member_count = 0;
+    for (uint32_t other; (other = place_walk_next(s, &k)) != 0;)
+        c->members[c->member_count++].id = other;
+    c->mask = 3; /* the own one too, and a third stays free */
+    while (c->mask < c->member_count + c->member_count / 2)
+        c->mask = 2 * c->mask + 1;
+    assert(c->mask < 2 * WALK_MAX);
+    memset(c->prefixes, 0, (c->mask + 1) * sizeof c->prefixes[0]);
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        c->members[i].prefix = prefix_of(s, c, c->members[i].id);
+        count_up(&c->members[i].prefix->all);
     }
-    return count;
+    c->own = (struct member){.id = id, .prefix = prefix_of(s, c, id)};
 }
 
 /* ---- who may ---- */
@@ -64,16 +82,16 @@ static bool may_meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
 
 /* Shares that the other's prefix has not yet had its part of? The last two are kept for who is with one more at his,
  * the last for who is alone: so many addresses as a room has places are rarely one person's. */
-static bool may_spend(const struct server *s, const struct choices *c, uint32_t party, uint32_t spent, uint16_t cell)
+static bool may_spend(const struct server *s, uint32_t party, uint32_t spent, const struct prefix *on)
 {
     const uint32_t left = *share_count(s, party);
-    return left > SPENT_SHARES_LEFT ? spent < SPENT_MAX : spent == 0 && c->of_prefix[cell].all <= left;
+    return left > SPENT_SHARES_LEFT ? spent < SPENT_MAX : spent == 0 && on->all <= left;
 }
 
 static bool both_may_spend(const struct server *s, vtime_us now, const struct choices *c, const struct choice *w)
 {
-    return may_spend(s, c, c->id, w->spent, w->other.cell) &&
-           may_spend(s, c, w->other.id, spent_on(s, now, w->other.id, source_of(s, c->id)), c->cell);
+    return may_spend(s, c->own.id, w->spent, w->other.prefix) &&
+           may_spend(s, w->other.id, spent_on(s, now, w->other.id, source_of(s, c->own.id)), c->own.prefix);
 }
 
 /* ---- in what order ---- */
@@ -88,26 +106,25 @@ static void choose(struct choices *c, const struct choice *w)
     c->best[at] = *w;
 }
 
-static uint32_t key_of(const struct choices *c, uint16_t cell, uint32_t more)
+static uint32_t key_of(const struct prefix *p, uint32_t more)
 {
-    return (c->of_prefix[cell].seen + more) << 8 | c->of_prefix[cell].all;
+    return (p->seen + more) << 8 | p->all;
 }
 
 /* What it costs to find out more is saved for most of a crowd. */
-static bool comes_too_late(const struct choices *c, uint16_t cell)
+static bool comes_too_late(const struct choices *c, const struct prefix *p)
 {
-    return c->count == SHARES_MAX && c->best[SHARES_MAX - 1].key <= key_of(c, cell, 0);
+    return c->count == SHARES_MAX && c->best[SHARES_MAX - 1].key <= key_of(p, 0);
 }
 
 static void consider(struct server *s, vtime_us now, struct choices *c, const struct member *other)
 {
-    if (comes_too_late(c, other->cell) || !may_meet(s, now, c->id, other->id))
+    if (comes_too_late(c, other->prefix) || !may_meet(s, now, c->own.id, other->id))
         return;
-    struct choice w = {.other = *other, .spent = spent_on(s, now, c->id, source_of(s, other->id))};
-    w.key = key_of(c, other->cell,
-                   w.spent + (failed_is_known(s, now, other->id) ? FAILED_KEY : 0) +
-                       (both_may_spend(s, now, c, &w) ? 0 : SPENT_KEY));
-    count_up(&c->of_prefix[other->cell].seen);
+    struct choice w = {.other = *other, .spent = spent_on(s, now, c->own.id, source_of(s, other->id))};
+    w.key = key_of(other->prefix, w.spent + (failed_is_known(s, now, other->id) ? FAILED_KEY : 0) +
+                                      (both_may_spend(s, now, c, &w) ? 0 : SPENT_KEY));
+    count_up(&other->prefix->seen);
     choose(c, &w);
 }
 
@@ -143,15 +160,14 @@ void introduce_registration(struct server *s, vtime_us now, uint32_t id)
 {
     if (!is_open_to_more(s, id) || has_had_its_introductions(s, now, id))
         return;
-    struct member members[WALK_MAX];
-    struct choices c = {.id = id, .cell = cell_of(s, id)};
-    const uint32_t count = count_members(s, now, &c, members);
-    for (uint32_t i = 0; i < count; i++)
-        consider(s, now, &c, &members[i]);
+    struct choices c;
+    choices_begin(&c, s, now, id);
+    for (uint32_t i = 0; i < c.member_count; i++)
+        consider(s, now, &c, &c.members[i]);
     for (uint32_t i = 0; i < c.count && is_open_to_more(s, id); i++) {
         struct choice *w = &c.best[i];
         w->spent = spent_on(s, now, id, source_of(s, w->other.id)); /* those before it may be of the same prefix */
-        if (may_meet(s, now, id, w->other.id) && (count <= FEW || both_may_spend(s, now, &c, w)) &&
+        if (may_meet(s, now, id, w->other.id) && (c.member_count <= FEW || both_may_spend(s, now, &c, w)) &&
             !meet(s, now, id, w->other.id))
             return;
     }

@@ -131,6 +131,13 @@ class Examples(TestCase):
             self.assertEqual((status, out), (2, ""))
             self.assertEqual(err, "p2p-client: unknown option '--nonsense'; --help lists them\n")
 
+    def test_bots_say_that_there_is_no_client(self):
+        for bot, expected in ("bot.py", 1), ("bot.sh", 127):
+            status, out, err = run(self, [os.path.join(EXAMPLES, bot)], env=environment(P2P_CLIENT="/no/such/client"))
+            self.assertEqual((status, out), (expected, ""))
+            self.assertIn("/no/such/client: No such file or directory", err)
+            self.assertEqual(err.count("\n"), 1, err)
+
 
 if __name__ == "__main__":
     harness.main()
