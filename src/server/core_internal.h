@@ -326,9 +326,6 @@ struct arrival { /* one datagram that came in */
 size_t tables_lay_out(struct tables *ret, uint8_t *block, const struct server_config *config);
 uint64_t server_hash(const struct server *s, const void *bytes, size_t size);
 uint64_t server_hash_source(const struct server *s, const struct addr *a);
-/* v4 /32, v6 /56, together with `salt`. */
-uint64_t server_hash_prefix(const struct server *s, const struct addr *a, uint32_t salt);
-bool same_prefix(const struct addr *a, const struct addr *b);
 uint32_t server_seconds(const struct server *s, vtime_us now); /* since the start, from 1 */
 
 static inline struct registration *registration_at(const struct server *s, uint32_t id)
@@ -424,6 +421,27 @@ void stranger_heard(struct server *s, const struct arrival *in, uint32_t id);
 void stranger_remove(struct server *s, uint32_t id);
 void strangers_run(struct server *s, vtime_us now);
 void party_name(struct server *s, struct party *p); /* a fresh handle and secret */
+
+/* ---- core_prefix.c: what one subscriber gets, an IPv4 address or an IPv6 /56 ---- */
+uint64_t server_hash_prefix(const struct server *s, const struct addr *a, uint32_t salt);
+bool same_prefix(const struct addr *a, const struct addr *b);
+
+struct prefix {
+    const struct addr *source; /* one of it; NULL: free */
+    uint16_t all, seen;        /* registrations in the place; so far, as the caller counts */
+};
+struct crowd_member {
+    uint32_t id;
+    struct prefix *prefix;
+};
+struct crowd { /* some of a place. It is large: of its arrays only what is needed is touched */
+    uint32_t count, mask;
+    struct crowd_member members[WALK_MAX];
+    struct prefix prefixes[2 * WALK_MAX]; /* by hash, up to mask */
+};
+void crowd_count(const struct server *s, struct crowd *c); /* `count` and the members' ids are given */
+/* One that nobody there has may be asked for once. */
+struct prefix *crowd_prefix(const struct server *s, struct crowd *c, const struct addr *source);
 
 /* ---- core_place.c: rooms, buckets, numbers ---- */
 /* May a newcomer from `source` join w (where `except` does not count)? If so, *ret_gives_way (0: nobody) has to

@@ -82,16 +82,14 @@ void place_leave(struct server *s, vtime_us now, uint32_t id)
 
 /* ---- a full room ---- */
 
-static uint32_t members(const struct server *s, const struct wish *w, uint32_t except,
-                        uint32_t ret[static REGISTRATIONS_PER_ROOM_MAX])
+static void find_crowd(struct crowd *ret, const struct server *s, const struct wish *w, uint32_t except)
 {
     const struct list *l = w->room != 0 ? room_list(s, w->room) : &s->open[node_of(w)];
-    uint32_t count = 0;
-    for (uint32_t id = l->head; id != 0 && count < REGISTRATIONS_PER_ROOM_MAX;
+    ret->count = 0;
+    for (uint32_t id = l->head; id != 0 && ret->count < REGISTRATIONS_PER_ROOM_MAX;
          id = list_next(&s->t.registrations, PLACE, id))
         if (id != except && place_same(&registration_at(s, id)->wish, w))
-            ret[count++] = id;
-    return count;
+            ret->members[ret->count++].id = id;
 }
 
 /* What a source prefix has here and, for a tie, in the whole table: who fills many places has few in each. */
@@ -101,22 +99,21 @@ static uint64_t weight(uint32_t here, uint32_t everywhere)
 }
 
 /* The newest of the source prefix that weighs most; 0 when the newcomer's own does not weigh less. */
-static uint32_t who_gives_way(const struct server *s, const uint32_t *ids, uint32_t count, const struct addr *newcomer,
+static uint32_t who_gives_way(const struct server *s, struct crowd *c, const struct addr *newcomer,
                               bool newcomer_is_new)
 {
-    uint32_t here = 1, gives_way = 0;
-    for (uint32_t i = 0; i < count; i++)
-        here += same_prefix(source_of(s, ids[i]), newcomer);
-    uint64_t most = weight(here, registrations_of_prefix(s, newcomer) + newcomer_is_new);
-    for (uint32_t i = count; i-- > 0;) {
-        const struct addr *source = source_of(s, ids[i]);
-        uint32_t same = 0;
-        for (uint32_t k = 0; k <= i; k++)
-            same += same_prefix(source, source_of(s, ids[k]));
-        const uint64_t all = weight(same, registrations_of_prefix(s, source));
-        if (all > most) { /* seen from the newest: the first of its prefix that we meet counts them all */
+    uint32_t gives_way = 0;
+    crowd_count(s, c);
+    uint64_t most =
+        weight(crowd_prefix(s, c, newcomer)->all + 1U, registrations_of_prefix(s, newcomer) + newcomer_is_new);
+    for (uint32_t i = c->count; i-- > 0;) {
+        const struct crowd_member *m = &c->members[i];
+        if (m->prefix->seen++ > 0 || m->prefix->all < most >> 32)
+            continue; /* not the newest of it; or what it has elsewhere does not matter */
+        const uint64_t all = weight(m->prefix->all, registrations_of_prefix(s, source_of(s, m->id)));
+        if (all > most) {
             most = all;
-            gives_way = ids[i];
+            gives_way = m->id;
         }
     }
     return gives_way;
@@ -131,11 +128,11 @@ bool place_has_room(const struct server *s, const struct wish *w, const struct a
     if (w->room == 0 &&
         (w->prefix_bits < PREFIX_BITS_MAX - 1 || s->open_counts[node_of(w)] < REGISTRATIONS_PER_ROOM_MAX))
         return true;
-    uint32_t ids[REGISTRATIONS_PER_ROOM_MAX];
-    uint32_t count = members(s, w, except, ids);
-    if (count < REGISTRATIONS_PER_ROOM_MAX)
+    struct crowd c;
+    find_crowd(&c, s, w, except);
+    if (c.count < REGISTRATIONS_PER_ROOM_MAX)
         return true;
-    *ret_gives_way = who_gives_way(s, ids, count, source, except == 0);
+    *ret_gives_way = who_gives_way(s, &c, source, except == 0);
     *ret_code = w->room != 0 ? REFUSED_ROOM_FULL : REFUSED_CROWDED;
     return *ret_gives_way != 0;
 }

@@ -190,26 +190,6 @@ uint64_t server_hash_source(const struct server *s, const struct addr *a)
     return server_hash(s, bytes, sizeof bytes);
 }
 
-/* What one subscriber gets: an IPv4 address, an IPv6 /56. */
-static size_t prefix_bytes(const struct addr *a)
-{
-    return a->family == ADDR_V6 ? 7 : 4;
-}
-
-uint64_t server_hash_prefix(const struct server *s, const struct addr *a, uint32_t salt)
-{
-    uint8_t bytes[12] = {0};
-    memcpy(bytes, a->ip, prefix_bytes(a));
-    bytes[7] = a->family;
-    memcpy(bytes + 8, &salt, 4);
-    return server_hash(s, bytes, sizeof bytes);
-}
-
-bool same_prefix(const struct addr *a, const struct addr *b)
-{
-    return a->family == b->family && memcmp(a->ip, b->ip, prefix_bytes(a)) == 0;
-}
-
 uint32_t server_seconds(const struct server *s, vtime_us now)
 {
     return (uint32_t)((now - s->started) / VTIME_S(1)) + 1;
