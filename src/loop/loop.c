@@ -39,10 +39,8 @@ static size_t find_server(struct run *r, struct addr ret[static ENGINE_SERVER_AD
                           char ret_why[static HOST_ERROR_MAX])
 {
     struct host_port server;
-    if (!host_port_parse(&server, r->loop->server, ret_why)) {
-        snprintf(ret_why, HOST_ERROR_MAX, "it is neither HOST nor HOST:PORT");
+    if (!host_port_parse(&server, r->loop->server, ret_why))
         return 0;
-    }
     if (server.numeric.family == ADDR_NONE)
         return host_resolve(server.host, server.port, ret, ENGINE_SERVER_ADDRS_MAX, ret_why);
     *ret = server.numeric;

@@ -47,8 +47,8 @@ class Examples(TestCase):
         echo.wait_until(lambda: "echo: peer 1 came" in echo.stderr.text(), "the coming to be told")
 
     def test_echo_says_why_no_server_is_found(self):
-        for server, why in (("no-such-host.invalid", "cannot be resolved"), ("[::1", "neither HOST nor HOST:PORT"),
-                            ("", "neither HOST nor HOST:PORT"), ("127.0.0.1:x", "cannot be resolved")):
+        for server, why in (("no-such-host.invalid", "cannot be resolved"), ("[::1", "is not written as [IPv6]"),
+                            ("", "is neither a name nor an address"), ("127.0.0.1:x", "the port 'x' is not a number")):
             echo = self.start(ECHO, server, self.keyword)
             echo.wait_until(lambda: why in echo.stderr.text(), "%r to be refused" % server)
             echo.signal(signal.SIGTERM)
