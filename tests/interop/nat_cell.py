@@ -1,12 +1,12 @@
-"""One pair of NATs, the second client behind one and the real one behind the other. usage: nat_cell.py BUILD SPEC
-(inside testbed/netns/private.sh)
+"""One pair of NATs, the second client or a program around the library behind one and the real one behind the other.
+usage: nat_cell.py BUILD SPEC     (inside testbed/netns/private.sh)
 
 SPEC is JSON: a, b (kinds of NAT; ann waits behind a, bob comes behind b), second ("ann" or "bob": whose program is
 second.py), side (which the second client is to be, or null), lost (so many direct packets each way, from the first one
 on). The last line of the output is the result as JSON: the path as the wan counts it (testbed/netns/cell.py), what
 either says that its NAT is, which tries the second client took part in, and how many sockets of the real one have asked
-the server before the answer to the question before could be there ("hasty"). Status 1: it failed; 75: not possible
-here.
+the server before the answer to the question before could be there ("hasty"). With "echo" instead of "second", "side"
+and "lost" ann is examples/echo, and there is only the path to tell, and from and to how many ports she has sent to bob. Status 1: it failed; 75: not possible here.
 """
 import json
 import os
@@ -85,9 +85,45 @@ class Pair(cell.Cell):
                                    "forbidden": c.all("bad") + c.all("too-long") + c.all("aim-refused")}
 
 
+class Echo(Pair):
+    """Whatever bob says comes back: through p2p_run (src/loop), with as many sockets as ann's NAT asks for."""
+
+    def chat(self):
+        self.round += 1
+        texts = [("%d.%d " % (self.round, i)).ljust(cell.ROUND_BYTES, ".") for i in range(cell.ROUND_MESSAGES)]
+        had = len(self.bob.texts())
+        before = self.wan.counts()
+        for i, text in enumerate(texts):
+            self.bob.tell(send=text, id=100 * self.round + i)
+        self.lab.wait(lambda: len(self.bob.texts()) - had >= len(texts), "the round has come back")
+        if self.bob.texts()[had:] != texts:
+            raise lab.Failure("not what was said came back")
+        return self.path_of(before, self.wan.counts())
+
+    def story(self):
+        self.start_wan()
+        self.server = self.lab.start_server()
+        self.ann = lab.Program(self.lab, "ann", [self.lab.build + "/examples/echo", lab.SERVER, self.lab.keyword])
+        self.bob = lab.Client(self.lab, "bob", "typed by bob")
+        self.lab.wait(lambda: self.bob.texts() == ["typed by bob"], "the first message comes back")
+        self.lab.wait(self.bob.is_direct, "bob says direct", DIRECT_WITHIN_S)
+        self.expect_path("direct")
+        tried = self.wan.trace().get((lab.PUBLIC["a"], lab.PUBLIC["b"]), [])
+        self.result["ports"] = [len({p["ports"][end] for p in tried}) for end in (0, 1)]
+
+    def end(self):
+        self.ann.may_end = self.bob.may_end = True
+        self.bob.tell(command="quit")
+        self.ann.child.terminate()
+        for program in self.bob, self.ann:
+            self.lab.wait_exit(program)
+            if program.child.returncode != 0:
+                raise lab.Failure("%s ended with status %d" % (program.name, program.child.returncode))
+
+
 def main():
     build, spec = sys.argv[1], json.loads(sys.argv[2])
-    pair = Pair(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
+    pair = (Echo if spec.get("echo") else Pair)(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
                         "time_max_s": TIME_MAX_S, **spec})
     pair.run(pair.story)
 

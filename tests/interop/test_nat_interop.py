@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The second client (second.py) behind one NAT and the real one behind another, in network namespaces (testbed/netns):
-classification and every kind of try, with either of them as opener and as prober. nat_cell.py says how it is judged.
+classification and every kind of try, with either of them as opener and as prober; and the library's own loop on ports
+that have to be guessed. nat_cell.py says how it is judged.
 
 P2P_BUILD names the folder of the programs (default: build); `wan` is among them. usage: test_nat_interop.py [NAME]...
 """
@@ -61,6 +62,19 @@ class Cell:
         return None
 
 
+class EchoCell(Cell):
+    """ann is a program around the library."""
+
+    def __init__(self, name, a, b):
+        super().__init__(name, a, b, None)
+        self.spec = {"a": a, "b": b, "echo": True}
+
+    def fault(self, result):
+        if max(result["ports"]) <= 16:
+            return "only so many ports were tried: %s" % result["ports"]
+        return None if result["path"] == "direct" else "the path is %s" % result["path"]
+
+
 # Between two sequential ones, and two known ones, side 0 probes in the first try, and side 1 opens.
 CELLS = [
     Cell("symmetric_second_opens", "symmetric", "port-restricted", "ann", "opener", "birthday"),
@@ -72,13 +86,15 @@ CELLS = [
     Cell("both_sequential_second_opens", "sequential", "sequential", "ann", "opener", "prediction", 1),
     Cell("both_sequential_second_probes", "sequential", "sequential", "bob", "prober", "prediction", 0),
     Cell("plain_checks", "port-restricted", "port-restricted", "bob"),
+    EchoCell("echo_opens", "symmetric", "port-restricted"),
+    EchoCell("echo_probes", "port-restricted", "symmetric"),
 ]
 
 
 def main():
-    for name in ("p2p-server", "p2p-client", "wan"):
+    for name in ("p2p-server", "p2p-client", "wan", "examples/echo"):
         if not os.access(os.path.join(BUILD, name), os.X_OK):
-            print("%s is not there: make all build/wan first, or set P2P_BUILD" % os.path.join(BUILD, name))
+            print("%s is not there: make all examples build/wan first, or set P2P_BUILD" % os.path.join(BUILD, name))
             print("0 passed, 1 failed")
             return 1
     cells = [c for c in CELLS if not sys.argv[1:] or c.name in sys.argv[1:]]
