@@ -144,6 +144,7 @@ static void test_servers(void **state)
         {"chat.example.org:5", "chat.example.org", NULL, 5},
         {"xn--bcher-kva.example", "xn--bcher-kva.example", NULL, 41414},
         {"4.h7", "4.h7", NULL, 41414},
+        {"0xylophone", "0xylophone", NULL, 41414},
         {"192.0.2.1", "192.0.2.1", "192.0.2.1:41414", 41414},
         {"192.0.2.1:65535", "192.0.2.1", "192.0.2.1:65535", 65535},
         {"[2001:db8::1]:7", "2001:db8::1", "[2001:db8::1]:7", 7},
@@ -174,7 +175,7 @@ static void test_wrong_servers(void **state)
         "host:5x", "host: 5",   "a b",   "http://x",    "[::1",     "[::1]5",          "[::1]:",
         "[::1]:0", "[host]:5",  "a:b:c", "2001:db8::g", "0.0.0.0",  "255.255.255.255", "224.0.0.1",
         "[::]:5",  "user@host", "-x",    "fe80::1%e0",  "host:1:2", "a\001b",          "[]:5",
-        "1.2.3",   "127.1:5",   "5",     "0x7f.1",      "a.0X1",    "256.1.1.1",
+        "1.2.3",   "127.1:5",   "5",     "0x7f.1",      "a.0X1",    "256.1.1.1",       "0x",
     };
     char longest[300];
     struct host_port server;

@@ -175,8 +175,6 @@ static void friends_meet(enum form form)
     static const uint16_t sources[] = {1, 16};
     for (unsigned kind = 0; kind < 8; kind++)
         for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-            if (later[i] == 300 && kind % 2 == 1)
-                continue; /* long, and another family is shown by the others */
             struct scene *s = calloc(1, sizeof *s);
             assert_non_null(s);
             s->form = form;

@@ -49,7 +49,9 @@ static bool ends_in_number(const char *host, size_t size)
     while (at > 0 && host[at - 1] != '.')
         at--;
     const char *label = host + at;
-    return strncasecmp(label, "0x", 2) == 0 || (label[0] != '\0' && strspn(label, "0123456789") == size - at);
+    if (strncasecmp(label, "0x", 2) == 0)
+        return strspn(label + 2, "0123456789abcdefABCDEF") == size - at - 2;
+    return label[0] != '\0' && strspn(label, "0123456789") == size - at;
 }
 
 /* What the resolver would refuse anyway, or take for something else. */

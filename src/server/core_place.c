@@ -82,7 +82,7 @@ void place_leave(struct server *s, vtime_us now, uint32_t id)
 
 /* ---- a full room ---- */
 
-static void find_crowd(struct crowd *ret, const struct server *s, const struct wish *w, uint32_t except)
+static void find_members(struct crowd *ret, const struct server *s, const struct wish *w, uint32_t except)
 {
     const struct list *l = w->room != 0 ? room_list(s, w->room) : &s->open[node_of(w)];
     ret->count = 0;
@@ -129,7 +129,7 @@ bool place_has_room(const struct server *s, const struct wish *w, const struct a
         (w->prefix_bits < PREFIX_BITS_MAX - 1 || s->open_counts[node_of(w)] < REGISTRATIONS_PER_ROOM_MAX))
         return true;
     struct crowd c;
-    find_crowd(&c, s, w, except);
+    find_members(&c, s, w, except);
     if (c.count < REGISTRATIONS_PER_ROOM_MAX)
         return true;
     *ret_gives_way = who_gives_way(s, &c, source, except == 0);
