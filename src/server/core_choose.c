@@ -8,10 +8,11 @@ struct choice {
     uint32_t key;
 };
 
-/* First come those of prefixes that had the least so far, of these who has the fewest beside him behind his prefix,
- * then who waits longest. */
+/* First come those of prefixes that had the least so far; in a mob, of these who has the fewest beside him behind his
+ * prefix; then who waits longest. */
 struct choices {
-    struct crowd_member own;        /* for whom */
+    struct crowd_member own; /* for whom */
+    bool is_mob;
     struct choice best[SHARES_MAX]; /* by key */
     uint32_t count;
 };
@@ -30,18 +31,30 @@ static bool may_meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
            !pair_is_blocked(s, now, a, b) && !failed_must_wait(s, now, is_newer(s, a, b) ? a : b);
 }
 
-/* Shares that the other's prefix has not yet had its part of? The last two are kept for who is with one more at his,
- * the last for who is alone: so many addresses as a room has places are rarely one person's. */
-static bool may_spend(const struct server *s, uint32_t party, uint32_t spent, const struct prefix *on)
+/* Many, and next to none of them alone behind his prefix: somebody may have come as all of them. Where more are alone
+ * than a stock has shares, nothing can be kept for the friend among these, and people who share an address are rather
+ * an office or a carrier's customers. */
+static bool is_mob(const struct crowd *c)
+{
+    uint32_t almost_alone = 0;
+    for (uint32_t i = 0; i < c->count; i++)
+        almost_alone += c->members[i].prefix->all <= SPENT_SHARES_LEFT;
+    return c->count > FEW && almost_alone <= SHARES_MAX;
+}
+
+/* Shares that the other's prefix has not yet had its part of? In a mob the last two are kept for who is with one more
+ * behind his, the last for who is alone. */
+static bool may_spend(const struct server *s, const struct choices *c, uint32_t party, uint32_t spent,
+                      const struct prefix *on)
 {
     const uint32_t left = *share_count(s, party);
-    return left > SPENT_SHARES_LEFT ? spent < SPENT_MAX : spent == 0 && on->all <= left;
+    return left > SPENT_SHARES_LEFT ? spent < SPENT_MAX : spent == 0 && (!c->is_mob || on->all <= left);
 }
 
 static bool both_may_spend(const struct server *s, vtime_us now, const struct choices *c, const struct choice *w)
 {
-    return may_spend(s, c->own.id, w->spent, w->other.prefix) &&
-           may_spend(s, w->other.id, spent_on(s, now, w->other.id, source_of(s, c->own.id)), c->own.prefix);
+    return may_spend(s, c, c->own.id, w->spent, w->other.prefix) &&
+           may_spend(s, c, w->other.id, spent_on(s, now, w->other.id, source_of(s, c->own.id)), c->own.prefix);
 }
 
 /* ---- in what order ---- */
@@ -56,15 +69,15 @@ static void choose(struct choices *c, const struct choice *w)
     c->best[at] = *w;
 }
 
-static uint32_t key_of(const struct prefix *p, uint32_t more)
+static uint32_t key_of(const struct choices *c, const struct prefix *p, uint32_t more)
 {
-    return (p->seen + more) << 16 | p->all;
+    return (p->seen + more) << 16 | (c->is_mob ? p->all : 0);
 }
 
 /* What it costs to find out more is saved for most of a crowd. */
 static bool comes_too_late(const struct choices *c, const struct prefix *p)
 {
-    return c->count == SHARES_MAX && c->best[SHARES_MAX - 1].key <= key_of(p, 0);
+    return c->count == SHARES_MAX && c->best[SHARES_MAX - 1].key <= key_of(c, p, 0);
 }
 
 static void consider(struct server *s, vtime_us now, struct choices *c, const struct crowd_member *other)
@@ -72,8 +85,9 @@ static void consider(struct server *s, vtime_us now, struct choices *c, const st
     if (comes_too_late(c, other->prefix) || !may_meet(s, now, c->own.id, other->id))
         return;
     struct choice w = {.other = *other, .spent = spent_on(s, now, c->own.id, source_of(s, other->id))};
-    w.key = key_of(other->prefix, w.spent + (failed_is_known(s, now, other->id) ? FAILED_KEY : 0) +
-                                      (both_may_spend(s, now, c, &w) ? 0 : SPENT_KEY));
+    w.key = key_of(c, other->prefix,
+                   w.spent + (failed_is_known(s, now, other->id) ? FAILED_KEY : 0) +
+                       (both_may_spend(s, now, c, &w) ? 0 : SPENT_KEY));
     other->prefix->seen++;
     choose(c, &w);
 }
@@ -121,7 +135,8 @@ void introduce_registration(struct server *s, vtime_us now, uint32_t id)
         return;
     struct crowd crowd;
     find_crowd(&crowd, s, now, id);
-    struct choices c = {.own = {.id = id, .prefix = crowd_prefix(s, &crowd, source_of(s, id))}};
+    struct choices c = {.own = {.id = id, .prefix = crowd_prefix(s, &crowd, source_of(s, id))},
+                        .is_mob = is_mob(&crowd)};
     for (uint32_t i = 0; i < crowd.count; i++)
         consider(s, now, &c, &crowd.members[i]);
     for (uint32_t i = 0; i < c.count && is_open_to_more(s, id); i++) {

@@ -25,7 +25,7 @@ enum {
      * SPENT_GAP_S. Of 65,536 the two of a prefix were then taken by chance in 24 of 100 cases, and one pair of friends in
      * twenty did not meet; of 524,288 in 0.6. */
     SPENT_CELLS = 8,
-    SPENT_SHARES_LEFT = 2, /* these only on a prefix on which none is spent, and of which not more are there */
+    SPENT_SHARES_LEFT = 2, /* these only on a prefix on which none is spent; in a mob, of which not more are there */
     SPENT_KEY = 1000, /* where it counts they come after everybody else */
     FAILED_KEY = 2,                    /* those whose runs have failed come after two of every other prefix */
     SIGNAL_FRAMES_MAX = 16,            /* each way, in one introduction */
