@@ -6,7 +6,8 @@ second.py), side (which the second client is to be, or null), lost (so many dire
 on). The last line of the output is the result as JSON: the path as the wan counts it (testbed/netns/cell.py), what
 either says that its NAT is, which tries the second client took part in, and how many sockets of the real one have asked
 the server before the answer to the question before could be there ("hasty"). With "echo" instead of "second", "side"
-and "lost" ann is examples/echo, and there is only the path to tell, and from and to how many ports she has sent to bob. Status 1: it failed; 75: not possible here.
+and "lost" ann is examples/echo, and there is only the path to tell, and from and to how many ports she has sent to
+bob. Status 1: it failed; 75: not possible here.
 """
 import json
 import os
@@ -123,7 +124,8 @@ class Echo(Pair):
 
 def main():
     build, spec = sys.argv[1], json.loads(sys.argv[2])
-    pair = (Echo if spec.get("echo") else Pair)(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
+    kind = Echo if spec.get("echo") else Pair
+    pair = kind(build, {"layout": "homes", "carriers": [], "wan": {"seed": 1}, "delay_ms": DELAY_MS, "foreign": "",
                         "time_max_s": TIME_MAX_S, **spec})
     pair.run(pair.story)
 
