@@ -12,14 +12,16 @@ static bool join(struct rig *r, struct rig_client *c, enum form form)
     return form == IN_ROOM ? rig_register(r, c, FORM_ROOM, ROOM) : rig_register_open(r, c, 8, PREFIX);
 }
 
-/* So many subscribers, each with a v4 address and many ports, or with many addresses of a v6 /56. */
-static struct rig_client flooder(uint16_t n, bool v6, uint16_t sources)
+/* So many subscribers, each with a v4 address and many ports, or with many addresses of a v6 /56. `alone`: one more,
+ * with an address of its own. */
+static struct rig_client flooder(uint16_t n, bool v6, uint16_t sources, bool alone)
 {
-    struct rig_client c = rig_client((uint16_t)(1 + n % sources));
+    const uint16_t subscriber = alone ? sources + n % FLOOD : n % sources;
+    struct rig_client c = rig_client((uint16_t)(1 + subscriber));
     char text[ADDR_TEXT_MAX];
     c.token += (uint64_t)n << 32;
     if (v6) {
-        snprintf(text, sizeof text, "[2001:db8:%x:12%02x::%x]:%d", 7 + n % sources, n % 256, n + 1, 1000 + n);
+        snprintf(text, sizeof text, "[2001:db8:%x:12%02x::%x]:%d", 7 + subscriber, n % 256, n + 1, 1000 + n);
         assert_true(addr_parse(&c.addr, text));
     } else {
         c.addr.port = (uint16_t)(1000 + n);
@@ -82,8 +84,8 @@ struct scene {
     struct rig r;
     enum form form;
     bool v6, churns;
-    uint16_t sources;
-    uint32_t seed; /* of the server's keys, by which it finds what it knows of a source */
+    uint16_t sources, alone; /* of the flood: so many addresses, and so many of it have their own */
+    uint32_t seed;           /* of the server's keys, by which it finds what it knows of a source */
     struct rig_client flood[FLOOD];
     uint16_t next;
     struct friend a, b;
@@ -106,7 +108,8 @@ static void count_all(struct scene *s)
 
 static void flood_joins(struct scene *s, struct rig_client *c)
 {
-    *c = flooder(s->next++, s->v6, s->sources);
+    *c = flooder(s->next, s->v6, s->sources, s->next % FLOOD < s->alone);
+    s->next++;
     join(&s->r, c, s->form);
     count_all(s);
     rig_stock(c, SHARES_MAX);
@@ -243,6 +246,22 @@ static void two_friends_meet_whatever_the_servers_keys_are(void **state)
     }
 }
 
+static void two_friends_meet_though_some_of_the_flood_are_alone(void **state)
+{
+    static const uint32_t later[] = {0, 1, 10, 300};
+    (void)state;
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+        struct scene *s = calloc(1, sizeof *s);
+        assert_non_null(s);
+        s->form = IN_ROOM;
+        s->sources = 16;
+        s->alone = 9;
+        const uint32_t took = meet_after(s, later[i]);
+        free(s);
+        assert_in_range(took, 0, 1);
+    }
+}
+
 static void all_act(struct scene *s, unsigned seconds)
 {
     for (; seconds > 0; seconds--) {
@@ -296,7 +315,7 @@ static void strangers_of_one_address_are_all_tried_where_they_are_few(void **sta
         uint64_t pairs = 0;
         rig_start(&r, NULL);
         for (uint16_t i = 0; i < 7; pairs += i++) {
-            c[i] = flooder(i, v6 != 0, 1);
+            c[i] = flooder(i, v6 != 0, 1, false);
             rig_stock(&c[i], SHARES_MAX);
             assert_true(rig_register_open(&r, &c[i], 0, 0));
             assert_true(rig_register_open(&r, &c[i], 0, 0));
@@ -313,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_friend_with_a_neighbour_is_met_among_people_who_are_alone),
         cmocka_unit_test(two_friends_meet_in_a_flooded_room),
         cmocka_unit_test(two_friends_meet_in_a_flooded_bucket),
+        cmocka_unit_test(two_friends_meet_though_some_of_the_flood_are_alone),
         cmocka_unit_test(two_friends_meet_whatever_the_servers_keys_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

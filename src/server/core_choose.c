@@ -31,15 +31,15 @@ static bool may_meet(struct server *s, vtime_us now, uint32_t a, uint32_t b)
            !pair_is_blocked(s, now, a, b) && !failed_must_wait(s, now, is_newer(s, a, b) ? a : b);
 }
 
-/* Many, and next to none of them alone behind his prefix: somebody may have come as all of them. Where more are alone
- * than a stock has shares, nothing can be kept for the friend among these, and people who share an address are rather
- * an office or a carrier's customers. */
+/* Many, and most of them with others behind their prefixes: somebody may have come as all of these. Where most are
+ * alone nothing can be kept for the friend among them, and those who share an address are rather an office or a
+ * carrier's customers. */
 static bool is_mob(const struct crowd *c)
 {
     uint32_t almost_alone = 0;
     for (uint32_t i = 0; i < c->count; i++)
         almost_alone += c->members[i].prefix->all <= SPENT_SHARES_LEFT;
-    return c->count > FEW && almost_alone <= SHARES_MAX;
+    return c->count > FEW && almost_alone <= c->count / 2;
 }
 
 /* Shares that the other's prefix has not yet had its part of? In a mob the last two are kept for who is with one more
