@@ -85,6 +85,33 @@ static void each_introduction_takes_one_share_of_each(void **state)
     rig_stop(&r);
 }
 
+/* Ten behind one address have waited longest, then ten who are alone: a newcomer's eight shares go to one of the ten,
+ * and to seven others. */
+static void each_prefix_has_its_turn(void **state)
+{
+    enum { TOGETHER = 10, MEMBERS = 20, ROUNDS = 5 };
+    struct rig r;
+    struct rig_client c[MEMBERS], newcomer = rig_client(100);
+    size_t together = 0;
+    (void)state;
+    rig_start(&r, NULL);
+    for (uint16_t i = 0; i < MEMBERS; i++) {
+        c[i] = rig_client(i < TOGETHER ? 1 : i);
+        c[i].addr.port = (uint16_t)(1000 + i);
+        rig_join(&r, &c[i], 7, SHARES_MAX);
+    }
+    for (int round = 0; round < ROUNDS; round++) /* all are introduced who may be, and have shares again */
+        for (int i = 0; i < MEMBERS; i++)
+            refresh(&r, &c[i], 7);
+    rig_join(&r, &newcomer, 7, SHARES_MAX);
+    for (size_t i = 0; i < TOGETHER; i++)
+        together += rig_count(&r, &c[i].addr, FRAME_PEER_INFO);
+    assert_int_equal(rig_count(&r, &newcomer.addr, FRAME_PEER_INFO), SHARES_MAX);
+    assert_int_equal(together, 1);
+    server_check(r.server, r.now);
+    rig_stop(&r);
+}
+
 /* The client's list may be older than the introduction: what was used is not used again. */
 static void a_used_share_is_not_restocked(void **state)
 {
@@ -531,6 +558,7 @@ int main(void)
         cmocka_unit_test(in_a_full_table_the_oldest_gives_way),
         cmocka_unit_test(peer_info_is_repeated_to_who_has_not_answered),
         cmocka_unit_test(each_introduction_takes_one_share_of_each),
+        cmocka_unit_test(each_prefix_has_its_turn),
         cmocka_unit_test(a_used_share_is_not_restocked),
         cmocka_unit_test(strangers_do_not_meet_twice),
         cmocka_unit_test(linked_pairs_do_not_meet_again),
