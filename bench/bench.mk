@@ -25,11 +25,10 @@ $(bench_programs): $(B)/bench/%: $(B)/bench/%.o $(bench_wire)
 bench-programs: $(bench_programs) $(B)/p2p-server $(B)/p2p-client
 tests: bench-programs
 
-# TIME has another default in fuzz.mk.
 bench:
 	@scripts/install-deps.sh build run
 	@$(MAKE) --no-print-directory bench-programs
-	@bench/run.py $(B) $(addprefix --bench ,$(BENCH)) $(if $(filter file,$(origin TIME)),,--time $(TIME)) $(if $(SHORT),--short) \
+	@bench/run.py $(B) $(addprefix --bench ,$(BENCH)) $(if $(TIME),--time $(TIME)) $(if $(SHORT),--short) \
 		--flags '$(CC) $(subst ','\'',$(CFLAGS))'
 
 -include $(patsubst %.c,$(B)/%.d,$(wildcard bench/*.c))

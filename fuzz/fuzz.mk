@@ -78,7 +78,6 @@ $(B)/fuzz/seeds: $(call objects,fuzz/seeds.c fuzz/seeds_frames.c fuzz/shapes.c $
 # make fuzz-seeds                      golden frames and simulated traffic as inputs to begin with, in build/fuzz-corpus
 # make fuzz-minimise [FUZZ=...]        what they have found goes to fuzz/corpus/NAME.pack
 ENGINE ?= libfuzzer
-TIME   ?= 20
 FUZZ   ?= $(filter-out canary,$(fuzz_targets))
 fuzz_unknown := $(filter-out $(fuzz_targets),$(FUZZ))
 $(if $(fuzz_unknown),$(error FUZZ names no harness: $(fuzz_unknown). There are: $(fuzz_targets)))
@@ -95,7 +94,7 @@ ifeq ($(ENGINE),afl)
 else
 	@$(fuzz_clang) $(patsubst %,build/fuzz-clang/fuzz/%,$(FUZZ)) build/fuzz-clang/p2p.dict
 endif
-	@fuzz/run.sh $(ENGINE) $(TIME) $(FUZZ)
+	@fuzz/run.sh $(ENGINE) $(or $(TIME),20) $(FUZZ)
 
 # For tests/test_fuzz.sh, where clang is: nothing is installed.
 fuzz-canary:

@@ -98,6 +98,16 @@ check "the window's keys in its manual page" window_keys
 check "the console's commands in the manual page" console_commands
 check "codes in the manual page" codes
 
+# ---- make help ----
+plain_make() { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u TIME make --no-print-directory "$@"; }
+soak_lasts() { # as long as it says
+    local seconds
+    seconds=$(plain_make help | sed -nE 's/^make soak .* TIME=([0-9]+) .*/\1/p')
+    [ -n "$seconds" ] && plain_make -n soak 2>/dev/null | grep -F -- "soak.py --seconds $seconds " ||
+        { echo "not $seconds s"; return 1; }
+}
+check "make help: soak" soak_lasts
+
 # ---- the pages themselves ----
 if command -v mandoc >/dev/null; then
     for page in man/*.[1-9]; do check "mandoc: $page" mandoc -Tlint -Wwarning "$page"; done
